@@ -1,0 +1,1 @@
+"""The catalogue of attacks: one file each."""

@@ -1,0 +1,1 @@
+"""What the layers above share: registry, threat models, games, views, records."""

@@ -1,0 +1,46 @@
+"""The base of datasets in the registry."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+
+from privbench.core.images import LabelledImages
+from privbench.core.method import Method
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A loaded dataset.
+
+    Attributes:
+        data: all images, in the dataset's own order.
+        class_names: the task's classes; ``data.labels`` index them.
+        attribute_names: names of the columns of ``data.attributes``.
+        identity_disjoint: whether private, auxiliary and test data share no identity.
+        fingerprint: SHA-256 over the contents.
+    """
+
+    data: LabelledImages
+    class_names: tuple[str, ...]
+    attribute_names: tuple[str, ...]
+    identity_disjoint: bool
+    fingerprint: str
+
+
+class DatasetSource(Method):
+    """A dataset's definition: its options are fields, ``load`` reads it."""
+
+    kind = "dataset"
+
+    @abstractmethod
+    def load(self) -> Dataset:
+        """Read, check and return the dataset.
+
+        Raises:
+            DataError: it is missing or cannot be used; the message says how to get or mend it.
+        """
+
+    @abstractmethod
+    def content_hash(self) -> str:
+        """SHA-256 of the files behind the dataset, cheap enough to compute at every start."""

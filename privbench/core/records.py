@@ -1,0 +1,125 @@
+"""Records: the frozen, typed, versioned result of one cell, with all that makes it checkable."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from privbench.core.errors import CorruptArtefact
+from privbench.core.scale import Scale
+from privbench.core.threat import Game
+
+RECORD_VERSION = 1
+PROTOCOL_VERSION = 1
+"""Raised when splits, games or scoring change so that old figures are no longer comparable."""
+
+Status = Literal["ok", "failed", "not-applicable"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Figure(_Frozen):
+    """One figure with its two-sided 95% interval; ``value`` is None where it is unavailable."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    n: int = 0
+    note: str = ""
+
+
+class Cell(_Frozen):
+    """Which cell of the benchmark a record is about; all names are canonical selectors."""
+
+    dataset: str
+    model: str
+    defense: str
+    attack: str
+    game: Game
+    seed: int
+    scale: Scale
+
+
+class Provenance(_Frozen):
+    """What a stranger needs to trust or repeat the cell."""
+
+    config: dict[str, Any]
+    seeds: dict[str, int]
+    hashes: dict[str, str]
+    versions: dict[str, str]
+    git: str
+    device: str
+
+
+class Cost(_Frozen):
+    """What the cell cost; not part of what must repeat byte for byte.
+
+    Seconds are wall time. ``fit`` trains the defended model, ``plain_fit`` the undefended one.
+    """
+
+    attack_seconds: float = 0.0
+    fit_seconds: float = 0.0
+    plain_fit_seconds: float = 0.0
+    inference_images_per_second: float = 0.0
+    plain_inference_images_per_second: float = 0.0
+    peak_memory_mib: float = 0.0
+
+
+class Record(_Frozen):
+    """The result of one cell. ``figures`` repeat exactly on the CPU; ``cost`` does not."""
+
+    record_version: int = RECORD_VERSION
+    protocol_version: int = PROTOCOL_VERSION
+    key: str
+    cell: Cell
+    status: Status
+    reason: str = ""
+    threat: dict[str, str] = {}
+    figures: dict[str, Figure] = {}
+    utility: dict[str, Figure] = {}
+    plain_utility: dict[str, Figure] = {}
+    release: dict[str, Figure] = {}
+    guarantee: dict[str, float | str] = {}
+    queries: dict[str, int] = {}
+    log: dict[str, list[float]] = {}
+    flags: tuple[str, ...] = ()
+    provenance: Provenance
+    cost: Cost = Cost()
+
+
+def _digest(body: dict[str, Any]) -> str:
+    text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def dump_record(record: Record) -> str:
+    """The record as JSON text with its checksum."""
+    body = record.model_dump(mode="json")
+    return (
+        json.dumps({**body, "checksum": _digest(body)}, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    )
+
+
+def load_record(text: str, name: str) -> Record:
+    """Read a record from JSON text; ``name`` is for messages.
+
+    Raises:
+        CorruptArtefact: the text is no record of this version or does not match its checksum.
+    """
+    try:
+        body = json.loads(text)
+        checksum = body.pop("checksum")
+        if body.get("record_version") != RECORD_VERSION:
+            raise CorruptArtefact(
+                f"{name} has record version {body.get('record_version')}, not {RECORD_VERSION}"
+            )
+        if checksum != _digest(body):
+            raise CorruptArtefact(f"{name} does not match its checksum")
+        return Record.model_validate(body)
+    except (ValueError, KeyError, AttributeError, TypeError, ValidationError) as error:
+        raise CorruptArtefact(f"{name} is not a readable record: {type(error).__name__}") from error

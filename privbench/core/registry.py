@@ -1,0 +1,137 @@
+"""The registry: finds a method by its name and imports that one file.
+
+A method is known by the file that holds it (``attacks/loss_threshold.py`` is the attack
+``loss-threshold``), by an entry point of another package (group ``privbench.attacks`` and so
+on), or by a path (``./mine.py:MyAttack``). Files and plugins are code and run as such.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import importlib.util
+import inspect
+import pkgutil
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import TypeVar, get_args
+
+from privbench.core.errors import UserError, unknown
+from privbench.core.method import Kind, Method
+from privbench.core.selector import Selector, parse_selector
+
+PACKAGES: dict[Kind, str] = {
+    "attack": "privbench.attacks",
+    "defense": "privbench.defenses",
+    "metric": "privbench.metrics",
+    "dataset": "privbench.data.datasets",
+    "model": "privbench.models",
+}
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+M = TypeVar("M", bound=type[Method])
+
+
+def register(name: str) -> Callable[[M], M]:
+    """Class decorator that names a method; in the catalogue the name must be the file's own."""
+
+    def decorate(cls: M) -> M:
+        if not (inspect.isclass(cls) and issubclass(cls, Method)):
+            raise TypeError(f"@register({name!r}) is for attacks, defenses, metrics, datasets and models")
+        module = cls.__module__
+        if module.startswith("privbench.") and module.rpartition(".")[2] != name.replace("-", "_"):
+            raise TypeError(f"{name!r} must live in {name.replace('-', '_')}.py, not in {module}")
+        cls.registry_name = name
+        return cls
+
+    return decorate
+
+
+@cache
+def _catalogue(kind: Kind) -> dict[str, str]:
+    # Found without importing the package, whose __init__ may pull in slow modules.
+    spec = importlib.util.find_spec(PACKAGES[kind])
+    locations = list(spec.submodule_search_locations or ()) if spec else []
+    modules = [m.name for m in pkgutil.iter_modules(locations) if not m.name.startswith("_")]
+    return {name.replace("_", "-"): f"{PACKAGES[kind]}.{name}" for name in modules}
+
+
+@cache
+def _plugins(kind: Kind) -> dict[str, importlib.metadata.EntryPoint]:
+    return {e.name: e for e in importlib.metadata.entry_points(group=f"privbench.{kind}s")}
+
+
+def names(kind: Kind) -> list[str]:
+    """The names of all methods of ``kind``, in order, without importing any of them."""
+    return sorted({*_catalogue(kind), *_plugins(kind)})
+
+
+def source_path(kind: Kind, name: str) -> Path | None:
+    """The file of a catalogue method, or None for a plugin; imports nothing."""
+    module = _catalogue(kind).get(name)
+    spec = importlib.util.find_spec(module) if module else None
+    return Path(spec.origin) if spec and spec.origin else None
+
+
+def find(kind: Kind, name: str) -> type[Method]:
+    """The class of the method ``name``; imports its file only.
+
+    Raises:
+        UserError: no such method (the nearest names are given), or its file cannot be used.
+    """
+    if ".py:" in name:
+        return _from_path(kind, name)
+    if name in _catalogue(kind):
+        module = importlib.import_module(_catalogue(kind)[name])
+        for value in vars(module).values():
+            if inspect.isclass(value) and issubclass(value, Method) and value.registry_name == name:
+                return value
+        raise UserError(f"{module.__name__} registers no {kind} named {name!r}. Add @register({name!r}).")
+    if name in _plugins(kind):
+        try:
+            loaded = _plugins(kind)[name].load()
+        except Exception as error:
+            raise UserError(f"the plugin for {kind} {name!r} failed to load: {error!r}.") from error
+        return _checked(kind, loaded, name)
+    raise unknown(kind, name, names(kind))
+
+
+def create(kind: Kind, text: str | Selector) -> Method:
+    """Build a method from a selector such as ``vim[window=7]``."""
+    selector = parse_selector(text) if isinstance(text, str) else text
+    return find(kind, selector.name).create(dict(selector.params))
+
+
+def _checked(kind: Kind, value: object, name: str) -> type[Method]:
+    if not (inspect.isclass(value) and issubclass(value, Method) and getattr(value, "kind", None) == kind):
+        raise UserError(f"{name!r} is not a class for a {kind}. Derive it from one of privbench's bases.")
+    if not value.registry_name:
+        raise UserError(f"{name!r} has no name of its own. Decorate the class with @register('a-name').")
+    return value
+
+
+def _from_path(kind: Kind, text: str) -> type[Method]:
+    file_name, _, class_name = text.rpartition(":")
+    path = Path(file_name).expanduser().resolve()
+    if not path.is_file():
+        raise UserError(f"no file {file_name!r} for the {kind} {text!r}. Give PATH.py:ClassName.")
+    module_name = f"privbench_plugin_{path.stem}_{abs(hash(str(path)))}"
+    module = sys.modules.get(module_name)
+    if module is None:
+        spec = importlib.util.spec_from_file_location(module_name, path)
+        if spec is None or spec.loader is None:
+            raise UserError(f"{file_name!r} cannot be read as Python code.")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[module_name] = module
+        try:
+            spec.loader.exec_module(module)
+        except Exception as error:
+            del sys.modules[module_name]
+            raise UserError(f"{file_name!r} failed while it was read: {error!r}.") from error
+    value = getattr(module, class_name, None)
+    if value is None:
+        classes = [n for n, v in vars(module).items() if inspect.isclass(v) and v.__module__ == module_name]
+        raise unknown(f"class in {file_name!r}:", class_name, classes)
+    return _checked(kind, value, text)

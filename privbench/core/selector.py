@@ -1,0 +1,45 @@
+"""Selectors: ``name[param=value,…]`` on the command line and as a row's name."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from privbench.core.errors import UserError
+
+_FORM = re.compile(r"(?P<name>[^\[\]]+)(?:\[(?P<params>[^\[\]]*)\])?", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Selector:
+    """A parsed selector: a method's ``name`` (or ``path.py:Class``) and its raw parameters."""
+
+    name: str
+    params: dict[str, str] = field(default_factory=dict)
+
+
+def parse_selector(text: str) -> Selector:
+    """Parse ``name``, ``name[a=1,b=x]``, ``prefix:PATH`` or ``./file.py:Class[a=1]``.
+
+    Raises:
+        UserError: the text has another form, or gives a parameter twice.
+    """
+    match = _FORM.fullmatch(text.strip())
+    if match is None:
+        raise UserError(f"cannot read {text!r}. Write name or name[param=value,param=value].")
+    params: dict[str, str] = {}
+    for part in filter(None, (piece.strip() for piece in (match["params"] or "").split(","))):
+        key, equals, value = (piece.strip() for piece in part.partition("="))
+        if not (equals and key and value):
+            raise UserError(f"cannot read {part!r} in {text!r}. Write param=value.")
+        if key in params:
+            raise UserError(f"{text!r} gives {key!r} twice. Give it once.")
+        params[key] = value
+    return Selector(match["name"].strip(), params)
+
+
+def format_value(value: object) -> str:
+    """A hyperparameter's value as a selector writes it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,91 @@
+"""What is to be trained: a job is data, so that any executor can run it anywhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+
+from privbench.core.method import Method
+
+
+class TrainingConfig(BaseModel):
+    """How a classifier is trained.
+
+    ``augment`` shifts images by up to two pixels in training (with horizontal flips when
+    ``flip``), on the device. ``schedule`` is the learning rate over all steps.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    epochs: int = Field(30, ge=1)
+    batch_size: int = Field(64, ge=1)
+    optimizer: Literal["sgd", "adam", "st-adam"] = "sgd"
+    lr: float = Field(0.05, gt=0)
+    momentum: float = Field(0.9, ge=0, lt=1)
+    weight_decay: float = Field(0.0, ge=0)
+    beta: float = Field(0.9, ge=0, lt=1)
+    gamma: float = Field(0.999, ge=0, lt=1)
+    eps: float = Field(1e-8, gt=0)
+    eps_mode: Literal["outside", "inside"] = "outside"
+    schedule: Literal["cosine", "constant"] = "cosine"
+    warmup_steps: int = Field(0, ge=0)
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    augment: bool = False
+    flip: bool = False
+
+
+class PrivacySettings(BaseModel):
+    """Differential privacy of a training run (Abadi et al. 2016): the budget, or the noise itself."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    epsilon: float | None = Field(None, gt=0)
+    noise_multiplier: float | None = Field(None, ge=0)
+    delta: float = Field(1e-5, gt=0, lt=1)
+    max_grad_norm: float = Field(1.0, gt=0)
+    accountant: Literal["prv", "rdp"] = "prv"
+    mode: Literal["hooks", "ghost"] = "hooks"
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """One model to be trained.
+
+    Attributes:
+        model: the model's registry entry; its ``build(shape, classes)`` makes the module.
+        config: optimiser, schedule, epochs.
+        images: float32 [V, N, C, H, W]; epoch e trains on version e modulo V.
+        labels: int64 [N].
+        classes: how many classes the model tells apart.
+        seed: of initial weights, batch order and augmentation.
+        privacy: trains with DP-SGD when given.
+    """
+
+    model: Method
+    config: TrainingConfig
+    images: torch.Tensor
+    labels: torch.Tensor
+    classes: int
+    seed: int
+    privacy: PrivacySettings | None = None
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A finished job.
+
+    Attributes:
+        weights: the state dict, on the CPU.
+        losses: mean training loss of each epoch.
+        seconds: wall time of the training.
+        guarantee: epsilon, delta, sigma, sampling rate, steps, accountant, clipping norm of a
+            private run; empty otherwise.
+    """
+
+    weights: dict[str, torch.Tensor]
+    losses: tuple[float, ...]
+    seconds: float
+    guarantee: dict[str, float | str]

@@ -1,0 +1,1 @@
+"""The catalogue of defenses: one file each."""

@@ -1,0 +1,1 @@
+"""Plans cells, runs them, caches their steps and writes records."""

@@ -1,0 +1,70 @@
+"""Files that are whole or absent: written to a temporary name, renamed, checked when read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from privbench.core.errors import CorruptArtefact
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write ``content`` to ``path`` so that a reader sees all of it or none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".tmp-", suffix=path.suffix)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` as UTF-8, whole or not at all."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def _digest(tensors: dict[str, torch.Tensor], note: str) -> str:
+    digest = hashlib.sha256(note.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name].contiguous()
+        digest.update(f"{name}|{tensor.dtype}|{tuple(tensor.shape)}|".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def write_tensors(path: Path, tensors: dict[str, torch.Tensor], note: dict[str, object]) -> None:
+    """Write named CPU tensors and a JSON ``note`` as one safetensors file with a checksum."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    text = json.dumps(note, sort_keys=True)
+    write_bytes(path, save(tensors, {"note": text, "sha256": _digest(tensors, text)}))
+
+
+def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, object]]:
+    """Read what ``write_tensors`` wrote.
+
+    Raises:
+        CorruptArtefact: the file is missing, damaged or does not match its checksum.
+    """
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        note = metadata["note"]
+        if metadata["sha256"] != _digest(tensors, note):
+            raise CorruptArtefact(f"{path} does not match its checksum")
+        return tensors, json.loads(note)
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        raise CorruptArtefact(f"{path} is not a readable artefact: {type(error).__name__}") from error
