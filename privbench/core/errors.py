@@ -37,3 +37,7 @@ def unknown(what: str, name: str, choices: Iterable[str]) -> UserError:
     hint = f"Did you mean {' or '.join(map(repr, near))}? " if near else ""
     listed = ", ".join(known) if known else "none"
     return UserError(f"unknown {what} {name!r}. {hint}Choices: {listed}.")
+
+
+class CannotWrite(PrivbenchError):
+    """A result cannot be stored: the disk is full or the folder is not writable."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -12,23 +13,35 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from privbench.core.errors import CorruptArtefact
+from privbench.core.errors import CannotWrite, CorruptArtefact
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write ``content`` to ``path`` so that a reader sees all of it or none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".tmp-", suffix=path.suffix)
+    """Write ``content`` to ``path`` so that a reader sees all of it or none.
+
+    Raises:
+        CannotWrite: the disk is full or the folder is not writable.
+    """
+    temporary: Path | None = None
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".tmp-", suffix=path.suffix)
+        temporary = Path(name)
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except OSError as error:
+        why = "the disk is full" if error.errno in {errno.ENOSPC, errno.EDQUOT} else str(error)
+        raise CannotWrite(
+            f"cannot write {path}: {why}. Finished results are kept; make room or choose another "
+            "folder, then run the same command again to continue."
+        ) from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -1,0 +1,122 @@
+"""``privbench list`` and ``privbench show``: the catalogue without running anything."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, cast
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from privbench.core import registry
+from privbench.core.attack import Attack
+from privbench.core.defense import Defense
+from privbench.core.errors import unknown
+from privbench.core.method import Kind, Method
+from privbench.core.metric import Metric
+
+
+def _kind(text: str) -> Kind:
+    for kind in registry.KINDS:
+        if text in {kind, f"{kind}s"}:
+            return kind
+    raise unknown("kind", text, registry.KINDS)
+
+
+def _summary(cls: type[Method]) -> str:
+    return (cls.__doc__ or "").strip().partition("\n")[0]
+
+
+def _threat(cls: type[Method]) -> str:
+    if issubclass(cls, Attack):
+        games = "+".join(sorted(cls.games))
+        surfaces = "+".join(sorted(cls.needs)) or "nothing released"
+        return f"{games}; {cls.knowledge.label}; {surfaces}"
+    if issubclass(cls, Defense):
+        return "exposes " + ", ".join(sorted(cls.surfaces))
+    if issubclass(cls, Metric):
+        return f"{cls.subject}{'; rates' if cls.rates else ''}"
+    return ""
+
+
+def list_methods(
+    kind: Annotated[str | None, typer.Argument(help=f"One of: {', '.join(registry.KINDS)}.")] = None,
+) -> None:
+    """List the registered methods, of one kind or of all."""
+    kinds = [_kind(kind)] if kind else list(registry.KINDS)
+    console = Console()
+    for each in kinds:
+        table = Table("name", "what it is", "threat model" if each in {"attack", "defense"} else "", box=None)
+        for name in registry.names(each):
+            cls = registry.find(each, name)
+            table.add_row(name, _summary(cls), _threat(cls))
+        console.print(f"[bold]{each}s[/bold]")
+        console.print(table)
+        console.print()
+
+
+def _range(schema: dict[str, Any]) -> str:
+    options = schema.get("anyOf", [schema])
+    return " or ".join(filter(None, map(_one_range, options)))
+
+
+def _one_range(schema: dict[str, Any]) -> str:
+    if "enum" in schema:
+        return " | ".join(map(str, schema["enum"]))
+    if "const" in schema:
+        return str(schema["const"])
+    names = {"integer": "whole number", "number": "number", "string": "text", "boolean": "true | false"}
+    text = names.get(schema.get("type", ""), "none" if schema.get("type") == "null" else "")
+    signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+    bounds = [f"{sign} {schema[key]:g}" for key, sign in signs.items() if key in schema]
+    return " ".join([text, *bounds])
+
+
+def show(
+    kind: Annotated[str, typer.Argument(help=f"One of: {', '.join(registry.KINDS)}.")],
+    name: Annotated[str, typer.Argument(help="A registered name, or PATH.py:ClassName.")],
+) -> None:
+    """Show one method: what it does, its threat model, hyperparameters with ranges, and source."""
+    cls = registry.find(_kind(kind), name)
+    console = Console(highlight=False)
+    console.print(f"[bold]{cls.registry_name}[/bold] ({cls.kind})")
+    console.print()
+    for line in _docstring(cls):
+        console.print(line, markup=False)
+    console.print()
+    for label, value in _facts(cls).items():
+        console.print(f"[bold]{label}:[/bold] {value}")
+    table = Table("hyperparameter", "range", "default", "meaning", box=None)
+    for field, schema in cls.model_json_schema().get("properties", {}).items():
+        default = "" if "default" not in schema else str(schema["default"])
+        table.add_row(field, _range(schema), default, schema.get("description", ""))
+    console.print()
+    console.print(table if table.row_count else "no hyperparameters")
+
+
+def _docstring(cls: type[Method]) -> list[str]:
+    import inspect
+
+    return (inspect.getdoc(cls) or "").splitlines()
+
+
+def _facts(cls: type[Method]) -> dict[str, str]:
+    facts: dict[str, str] = {}
+    if issubclass(cls, Attack):
+        facts["games"] = ", ".join(sorted(cls.games))
+        facts["needs"] = ", ".join(sorted(cls.needs)) or "nothing that is released"
+        facts["adversary knows"] = f"{cls.knowledge.label}, and the algorithm"
+    elif issubclass(cls, Defense):
+        facts["exposes"] = ", ".join(sorted(cls.surfaces))
+        if cls.control:
+            facts["control"] = {"break": "every attack must win", "null": "no attack may win"}[cls.control]
+    elif issubclass(cls, Metric):
+        facts["measures"] = cls.subject
+        facts["range"] = f"{cls.bounds[0]:g} to {cls.bounds[1]:g} {cls.unit}".strip()
+        facts["higher is"] = cls.higher_is
+        facts["rates a defense"] = "yes" if cls.rates else "no"
+        if reason := cast("Metric", cls.create({})).unavailable():
+            facts["unavailable here"] = reason
+    if cls.source:
+        facts["source"] = cls.source
+    return facts

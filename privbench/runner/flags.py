@@ -1,0 +1,42 @@
+"""Sanity flags: remarks on a record that a reader should see before trusting it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+
+from privbench.core.metric import Metric
+from privbench.core.records import Figure
+
+_CHANCE = {"auc": 0.5, "balanced-accuracy": 0.5}
+
+
+def flags_of(
+    metrics: Sequence[Metric],
+    figures: Mapping[str, Figure],
+    guess: torch.Tensor,
+    log: Mapping[str, Sequence[float]],
+    *,
+    floor: bool,
+) -> tuple[str, ...]:
+    """The flags of one cell.
+
+    ``below-chance``: the whole interval is on the wrong side of chance. ``still-improving``: the
+    attack's ``loss`` fell by more than 2% over the last fifth of its budget. ``constant-guess``:
+    every sample got the same answer (the floor attack is meant to). ``unresolved``: a figure was
+    not quoted because the sample is too small.
+    """
+    flags: list[str] = []
+    for name, chance in _CHANCE.items():
+        high = figures[name].high if name in figures else None
+        if high is not None and high < chance:
+            flags.append(f"below-chance: {name}")
+    if not floor and len(guess) > 1 and bool((guess == guess[:1]).all()):
+        flags.append("constant-guess")
+    loss = list(log.get("loss", ()))
+    if len(loss) >= 5 and loss[-1] < 0.98 * loss[-1 - len(loss) // 5]:
+        flags.append("still-improving: loss")
+    unresolved = [m.selector for m in metrics if (f := figures.get(m.selector)) and f.value is None and f.n]
+    flags += [f"unresolved: {name}" for name in unresolved]
+    return tuple(flags)

@@ -1,0 +1,63 @@
+"""A run: every cell of a plan, reusing what is there, keeping what is done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from privbench.core.errors import CorruptArtefact
+from privbench.runner.cache import Cache
+from privbench.runner.execute import cell_key, execute
+from privbench.runner.plan import Plan
+from privbench.runner.results import Result, load_result, save_result
+from privbench.runner.settings import Setting
+from privbench.runner.stage import Progress, Stage
+
+Announce = Callable[[int, int, str], None]
+"""Called with (cells done, cells in all, the cell about to run)."""
+
+
+def run_plan(
+    plan: Plan,
+    device: str,
+    out: Path,
+    announce: Announce,
+    progress: Progress,
+    warn: Callable[[str], None],
+) -> Iterator[tuple[Result, bool]]:
+    """Execute ``plan`` and yield each result, with whether it was there already.
+
+    A finished cell is on disk before the next one starts. A damaged record is named through
+    ``warn`` and made anew; failed cells are tried again.
+
+    Raises:
+        CannotWrite: results can no longer be stored (disk full, folder not writable).
+    """
+    cache = Cache(out / "cache", warn)
+    total = len(plan.seeds) * len(plan.cells)
+    done = 0
+    for seed in plan.seeds:
+        setting = Setting(plan.source, plan.model, seed, plan.scale, device)
+        stage = Stage(setting, cache, progress)
+        for planned in plan.cells:
+            announce(done, total, f"{planned.defense.selector} × {planned.attack.selector}, seed {seed}")
+            path = out / "records" / f"{cell_key(setting, planned)}.json"
+            result = _finished(path, warn)
+            reused = result is not None
+            if result is None:
+                result = execute(stage, planned)
+                save_result(path.parent, result)
+            done += 1
+            yield result, reused
+    announce(done, total, "")
+
+
+def _finished(path: Path, warn: Callable[[str], None]) -> Result | None:
+    if not path.exists():
+        return None
+    try:
+        result = load_result(path)
+    except CorruptArtefact as error:
+        warn(f"{error}; the cell will be run again")
+        return None
+    return None if result.record.status == "failed" else result

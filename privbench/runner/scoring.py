@@ -1,0 +1,58 @@
+"""The referee: scores guesses, releases and deployed models with every metric of the subject."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import cast
+
+import torch
+
+from privbench.core import registry
+from privbench.core.errors import PrivbenchError
+from privbench.core.games import Truth
+from privbench.core.metric import Columns, Metric, Referee, Subject
+from privbench.core.records import Figure
+from privbench.metrics._resample import resample_weights
+
+REPLICATES = 1000
+
+
+def metrics_of(subject: Subject, classes: int) -> list[Metric]:
+    """All registered metrics of ``subject``, with top-5 accuracy where that says something."""
+    found = [cast("Metric", registry.create("metric", name)) for name in registry.names("metric")]
+    if classes > 10:
+        found.append(cast("Metric", registry.create("metric", "accuracy[k=5]")))
+    return [metric for metric in found if metric.subject == subject]
+
+
+def score(
+    metrics: Iterable[Metric], truth: Truth, guess: torch.Tensor, referee: Referee
+) -> tuple[dict[str, Figure], dict[str, Columns]]:
+    """The figure of each metric with its interval, and the columns behind it.
+
+    A metric that cannot be computed gives a figure without a value and a note that says why.
+    """
+    figures: dict[str, Figure] = {}
+    columns: dict[str, Columns] = {}
+    weights: torch.Tensor | None = None
+    for metric in metrics:
+        if reason := metric.unavailable():
+            figures[metric.selector] = Figure(value=None, note=reason)
+            continue
+        cols = metric.columns(truth, guess, referee)
+        count = len(next(iter(cols.values())))
+        if weights is None or weights.shape[1] != count:
+            clusters = truth.clusters if truth.clusters is not None and len(truth.clusters) == count else None
+            weights = resample_weights(count, clusters, REPLICATES, referee.seed)
+        value = float(metric.statistic(cols, torch.ones(1, count, dtype=torch.float64))[0])
+        columns[metric.selector] = cols
+        if not math.isfinite(value):
+            unresolved = getattr(metric, "unresolved", lambda _: None)(cols)
+            if unresolved is None:
+                raise PrivbenchError(f"metric {metric.selector} is {value} on finite guesses")
+            figures[metric.selector] = Figure(value=None, n=count, note=unresolved)
+            continue
+        low, high = metric.interval(cols, weights)
+        figures[metric.selector] = Figure(value=value, low=low, high=high, n=count)
+    return figures, columns
