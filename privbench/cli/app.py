@@ -27,7 +27,7 @@ app.command("doctor")(doctor.doctor)
 app.add_typer(weights.app, name="weights")
 
 
-def _print_version(value: bool) -> None:  # noqa: FBT001
+def _print_version(value: bool) -> None:
     if value:
         sys.stdout.write(f"privbench {privbench.__version__}\n")
         raise typer.Exit
@@ -35,7 +35,7 @@ def _print_version(value: bool) -> None:  # noqa: FBT001
 
 @app.callback()
 def options(
-    version: Annotated[  # noqa: FBT002
+    version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -115,7 +115,7 @@ def _facts(cls: type[Method]) -> dict[str, str]:
         facts["range"] = f"{cls.bounds[0]:g} to {cls.bounds[1]:g} {cls.unit}".strip()
         facts["higher is"] = cls.higher_is
         facts["rates a defense"] = "yes" if cls.rates else "no"
-        if reason := cast("Metric", cls.create({})).unavailable():
+        if reason := cls.create({}).unavailable():
             facts["unavailable here"] = reason
     if cls.source:
         facts["source"] = cls.source

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 
-from privbench.core.games import Challenge, FeatureChallenge, MembershipChallenge, ReconstructionChallenge
+from privbench.core.games import FeatureChallenge, MembershipChallenge, ReconstructionChallenge
 from privbench.core.method import Method
 from privbench.core.threat import Game, Knowledge, Surface
 from privbench.core.view import AdversaryView
@@ -38,7 +38,7 @@ class Attack(Method):
         return self.knowledge
 
     @abstractmethod
-    def guess(self, view: AdversaryView, challenge: Challenge) -> torch.Tensor:
+    def guess(self, view: AdversaryView, challenge: Any) -> torch.Tensor:
         """The guess for ``challenge``; its shape and type are the challenge's."""
 
 
@@ -49,7 +49,7 @@ class MembershipAttack(Attack):
     needs = frozenset({Surface.SCORES})
 
     @abstractmethod
-    def guess(self, view: AdversaryView, challenge: MembershipChallenge) -> torch.Tensor:  # type: ignore[override]
+    def guess(self, view: AdversaryView, challenge: MembershipChallenge) -> torch.Tensor:
         """Membership scores, float [N]."""
 
 
@@ -60,7 +60,7 @@ class ReconstructionAttack(Attack):
     needs = frozenset({Surface.IMAGES})
 
     @abstractmethod
-    def guess(self, view: AdversaryView, challenge: ReconstructionChallenge) -> torch.Tensor:  # type: ignore[override]
+    def guess(self, view: AdversaryView, challenge: ReconstructionChallenge) -> torch.Tensor:
         """Reconstructed images, float [N, C, H, W] in [0, 1]."""
 
 
@@ -71,5 +71,5 @@ class FeatureAttack(Attack):
     needs = frozenset({Surface.IMAGES})
 
     @abstractmethod
-    def guess(self, view: AdversaryView, challenge: FeatureChallenge) -> torch.Tensor:  # type: ignore[override]
+    def guess(self, view: AdversaryView, challenge: FeatureChallenge) -> torch.Tensor:
         """Feature values, int64 [N, T]."""

@@ -20,14 +20,12 @@ from privbench.core.threat import Surface
 
 
 class Shadows(Protocol):
-    """Models that an adversary trained through the public algorithm on data of its own choice.
+    """Models that an adversary trained through the public algorithm on data of its own choice."""
 
-    Attributes:
-        membership: bool [K, N], which sample of the adversary's data each model trained on;
-            an independent Bernoulli(1/2) draw for each model and sample.
-    """
-
-    membership: torch.Tensor
+    @property
+    def membership(self) -> torch.Tensor:
+        """Bool [K, N]: which sample each model trained on, independent Bernoulli(1/2) draws."""
+        ...
 
     def log_probs(self, images: torch.Tensor, draw: int = 0) -> torch.Tensor:
         """Class log-probabilities [K, N, classes]; ``draw`` numbers the keys of a random defense."""

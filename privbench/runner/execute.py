@@ -148,7 +148,7 @@ def play(
     # The attack may draw from torch's global generator; it must neither feel nor leave traces there.
     with torch.random.fork_rng(devices=[0] if stage.device.type == "cuda" else []):
         torch.manual_seed(view.seed("global"))
-        guess = challenge.check(attack.guess(view, challenge))  # type: ignore[arg-type]
+        guess = challenge.check(attack.guess(view, challenge))
     seconds = time.perf_counter() - start
     return guess, dict(sorted(view.queries.items())), view.log, seconds
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any
 
 from privbench.core.dataset import Dataset, DatasetSource
 from privbench.core.model import Model
@@ -69,4 +69,4 @@ def _loaded(source: DatasetSource) -> Dataset:
 
 @lru_cache(maxsize=16)
 def _content_hash(source: DatasetSource) -> str:
-    return cast("str", source.content_hash())
+    return source.content_hash()
