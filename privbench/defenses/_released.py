@@ -1,0 +1,123 @@
+"""The shuffles of VIM's released implementation, at the native size of the images.
+
+The published code scales images to 224 px (online) or 112 px (offline) and then works in regions
+of 1/14 of the side. Here the regions are the same share of the image, and a block is at least one
+pixel: on 28 px images both come down to 2×2 windows. Window sizes in native pixels are what counts
+for privacy. The code is known from a third-party repository whose authorship is not verified.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from privbench.core.errors import UserError
+from privbench.core.keys import Keys
+from privbench.core.seeds import derive_seed
+from privbench.defenses._shuffle import common_divisors, shuffle_blocks
+from privbench.metrics.vfe import REFERENCE_SIZE, vfe
+
+OFFLINE_BLOCKS = 2
+_BLOCK_COUNTS = {"low": (2, 4, 8, 8), "middle": (4, 8, 8, 8), "high": (8, 8, 8, 8)}
+_SCORE_EDGES = (0.1, 0.5, 0.9)
+_VFE_EDGES = (0.5, 1.0)
+_HIDDEN = 8
+
+
+def region_of(images: torch.Tensor, grid: int) -> tuple[int, int]:
+    """Height and width of the regions: at most ``grid`` a side, which blocks of whole pixels can fill.
+
+    Raises:
+        UserError: the sides have no common divisor, so that no region can be cut into blocks.
+    """
+    height, width = images.shape[2:]
+    common = math.gcd(height, width)
+    fitting = [k for k in range(1, grid + 1) if common % k == 0 and common // k >= 2]
+    if not fitting:
+        raise UserError(f"vim: images of {height}x{width} px have no common divisor to cut blocks by.")
+    return height // fitting[-1], width // fitting[-1]
+
+
+def block_count(region: tuple[int, int], wanted: int) -> int:
+    """The greatest number of blocks a side, up to ``wanted``, that divides both sides of ``region``."""
+    return max(
+        d for d in common_divisors(*region, least=1) if d <= max(wanted, min(common_divisors(*region)))
+    )
+
+
+def _initial(name: str, *shape: int) -> torch.Tensor:
+    # Uniform within ±1/sqrt(fan in), as torch initialises convolutions; the same on every machine.
+    values = Keys.fresh(derive_seed(0, "vim-attention", name), 1).uniform(*shape)[0].double()
+    return (2 * values - 1) / math.sqrt(math.prod(shape[1:]))
+
+
+def attention(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Channel weights [N, C, 1, 1] and spatial weights [N, 1, H, W] in (0, 1), float64.
+
+    A block in the manner of CBAM (Woo et al. 2018): the channel weights come from the average and
+    the maximum of each channel through one hidden layer, the spatial weights from a 7×7 convolution
+    of the average and the maximum over reweighted channels. The published block is trained together
+    with the classifier and is not available; this one stays at its initialisation.
+    """
+    images = images.double()
+    channels = images.shape[1]
+    first = _initial("first", _HIDDEN, channels).to(images.device)
+    second = _initial("second", channels, _HIDDEN).to(images.device)
+    pooled = torch.stack([images.mean(dim=(2, 3)), images.amax(dim=(2, 3))])
+    channel = torch.sigmoid(((pooled @ first.T).relu() @ second.T).sum(dim=0))[..., None, None]
+    weighted = channel * images
+    maps = torch.cat([weighted.mean(dim=1, keepdim=True), weighted.amax(dim=1, keepdim=True)], dim=1)
+    kernel = _initial("spatial", 1, 2, 7, 7).to(images.device)
+    return channel, torch.sigmoid(torch.nn.functional.conv2d(maps, kernel, padding=3))
+
+
+def online_block_counts(images: torch.Tensor, region: tuple[int, int]) -> torch.Tensor:
+    """Blocks a side for each channel and region, as published before rounding to whole pixels.
+
+    Scores are scaled to [0, 1] within each image, and an image's setting is its own: the published
+    code averages scores over a batch.
+
+    Returns:
+        int64 [N, C, R, Q] with values 2, 4 and 8.
+    """
+    channel, spatial = attention(images)
+    scores = channel * torch.nn.functional.avg_pool2d(spatial, region)
+    low, high = scores.amin(dim=(1, 2, 3), keepdim=True), scores.amax(dim=(1, 2, 3), keepdim=True)
+    scores = (scores - low) / (high - low).clamp_min(1e-12)
+    bins = torch.bucketize(scores, torch.tensor(_SCORE_EDGES, dtype=torch.float64, device=images.device))
+    size = min(REFERENCE_SIZE, *images.shape[2:])
+    energy = vfe(channel * spatial * images, "reference", size)
+    setting = (energy >= _VFE_EDGES[0]).long() + (energy >= _VFE_EDGES[1]).long()
+    counts = torch.tensor(list(_BLOCK_COUNTS.values()), device=images.device)
+    return counts[setting[:, None, None, None], bins]
+
+
+def shuffle_online(images: torch.Tensor, keys: Keys, grid: int, shared: bool = False) -> torch.Tensor:
+    """Permute blocks within regions, as many as attention and VFE ask for, each channel on its own.
+
+    Args:
+        images: [N, C, H, W].
+        keys: N keys.
+        grid: regions a side, at most.
+        shared: as in ``shuffle_blocks``.
+    """
+    region = region_of(images, grid)
+    wanted = online_block_counts(images, region)
+    wanted = wanted.repeat_interleave(region[0], dim=2).repeat_interleave(region[1], dim=3)
+    released = images
+    for count in sorted(set(_BLOCK_COUNTS["low"])):
+        fitting = block_count(region, count)
+        shuffled = shuffle_blocks(images, keys.child(count), region, (fitting, fitting), shared)
+        released = torch.where(wanted == count, shuffled, released)
+    return released
+
+
+def shuffle_offline(images: torch.Tensor, keys: Keys, grid: int, shared: bool = False) -> torch.Tensor:
+    """Permute the four quarters of every region, each channel on its own; arguments as online.
+
+    Sides of a region that are odd have no halves: the least common divisor takes the place of 2.
+    """
+    region = region_of(images, grid)
+    fitting = block_count(region, OFFLINE_BLOCKS)
+    return shuffle_blocks(images, keys, region, (fitting, fitting), shared)

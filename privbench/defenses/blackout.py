@@ -1,0 +1,39 @@
+"""Blackout: the control that must leave every attack at chance."""
+
+from __future__ import annotations
+
+import torch
+
+from privbench.core.defense import Defense
+from privbench.core.images import LabelledImages
+from privbench.core.keys import Keys
+from privbench.core.registry import register
+from privbench.core.seeds import derive_seed
+from privbench.core.threat import Surface
+
+
+@register("blackout")
+class Blackout(Defense):
+    """Releases uniform noise, and a model that never saw the private data or a true label.
+
+    The model trains on the public images with their labels permuted, and is given images as they
+    are, so its answers exist and depend on the query, but not on who is in the private data.
+    """
+
+    surfaces = frozenset({Surface.IMAGES, Surface.PROTECT, Surface.SCORES, Surface.WEIGHTS})
+    control = "null"
+    source = "control: an attack that wins here has seen the truth or miscounts"
+
+    def protect(self, images: torch.Tensor, keys: Keys) -> torch.Tensor:
+        """Uniform noise of the shape of ``images``, whatever they show."""
+        return keys.uniform(*images.shape[1:])
+
+    def model_inputs(self, images: torch.Tensor, keys: Keys) -> torch.Tensor:
+        """The images as they are."""
+        return images
+
+    def training_set(self, private: LabelledImages, public: LabelledImages, seed: int) -> LabelledImages:
+        """The public images, each with the label of another one drawn at random."""
+        generator = torch.Generator().manual_seed(derive_seed(seed, "blackout"))
+        order = torch.randperm(len(public), generator=generator).to(public.labels.device)
+        return LabelledImages(public.images, public.labels[order])

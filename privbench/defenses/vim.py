@@ -1,0 +1,127 @@
+"""VIM (VisualMixer): shuffled pixels, on which the model is trained and queried."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+import torch
+from pydantic import Field, field_validator, model_validator
+
+from privbench.core.defense import ImageDefense
+from privbench.core.errors import UserError
+from privbench.core.keys import Keys
+from privbench.core.registry import register
+from privbench.defenses._adaptive import default_region, shuffle_adaptively
+from privbench.defenses._released import shuffle_offline, shuffle_online
+from privbench.defenses._shuffle import common_divisors, in_chunks, shuffle_blocks
+
+Window = int | Literal["entire", "adaptive"]
+
+
+@register("vim")
+class Vim(ImageDefense):
+    """Shuffles pixels within windows, each channel on its own, and trains on the shuffled images.
+
+    The values of each window, and so its mean, are released exactly. ``window=adaptive`` grows the
+    windows of the plainest regions until the image reaches ``vfe_target``; the rule is reconstructed
+    from the slides. ``variant`` online and offline follow the released implementation at the native
+    size of the images. What cannot be reproduced of it: the attention block, which trains jointly
+    with the classifier there and stays at its initialisation here, and the reweighted images, which
+    feed the classifier there and are neither released nor used here.
+    """
+
+    source = (
+        "Li, Zhang, Ren, Li, Zhang, You Can Use But Cannot Recognize: Preserving Visual Privacy in Deep "
+        "Neural Networks, NDSS 2024; variants online and offline after its presumed code release"
+    )
+
+    window: Window = Field(
+        4, description="side of the windows in pixels, a divisor of both sides; or entire, or adaptive"
+    )
+    key: Literal["fresh", "fixed", "fixed-per-window"] = Field(
+        "fresh",
+        description="fresh: new permutations for each image, window and channel; fixed: one for each "
+        "channel; fixed-per-window: one for each window and channel, the same for all images",
+    )
+    variant: Literal["window", "online", "offline"] = Field(
+        "window", description="pixels in windows, or the released implementation's blocks in regions"
+    )
+    vfe_target: float = Field(0.25, gt=0, le=6, description="VFE (mode mean) to reach; for window=adaptive")
+    region: int | None = Field(
+        None,
+        ge=2,
+        description="side of the regions that grow on their own, for window=adaptive; by default the "
+        "largest divisor of both sides up to 28 that leaves several; windows are divisors of it",
+    )
+    grid: int = Field(14, ge=1, le=1024, description="regions a side, at most; for online and offline")
+    redraws: int = Field(
+        1, ge=1, le=64, description="shuffles of each image that the model trains on in turns"
+    )
+
+    @field_validator("window", mode="before")
+    @classmethod
+    def _read_window(cls, value: object) -> object:
+        if isinstance(value, str) and value.isascii() and value.isdigit():
+            value = int(value)
+        if value in ("entire", "adaptive") or (type(value) is int and value >= 2):
+            return value
+        raise ValueError("expected a whole number of pixels from 2, entire or adaptive")
+
+    @model_validator(mode="after")
+    def _no_idle_parameters(self) -> Self:
+        idle = {
+            "window": self.variant != "window",
+            "vfe_target": self.variant != "window" or self.window != "adaptive",
+            "region": self.variant != "window" or self.window != "adaptive",
+            "grid": self.variant == "window",
+        }
+        for name, is_idle in idle.items():
+            if is_idle and getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(
+                    f"{name} does nothing with variant={self.variant}, window={self.window}: leave it out"
+                )
+        return self
+
+    @property
+    def reuses_key(self) -> bool:
+        """Whether all images share their permutations."""
+        return self.key != "fresh"
+
+    @property
+    def versions(self) -> int:
+        """``redraws``."""
+        return self.redraws
+
+    def protect(self, images: torch.Tensor, keys: Keys) -> torch.Tensor:
+        """Shuffled images.
+
+        Raises:
+            UserError: ``window`` or ``region`` does not divide both sides of the images, or nothing does.
+        """
+        shared = self.key == "fixed"
+        height, width = images.shape[2:]
+        if self.variant == "online":
+            return in_chunks(lambda x, k: shuffle_online(x, k, self.grid, shared), images, keys)
+        if self.variant == "offline":
+            return shuffle_offline(images, keys, self.grid, shared)
+        if self.window == "entire":
+            return shuffle_blocks(images, keys, (height, width), (height, width), shared)
+        if self.window == "adaptive":
+            region = self.region or default_region(height, width) or 2
+            self._check_divides("region", region, height, width)
+            return in_chunks(
+                lambda x, k: shuffle_adaptively(x, k, region, self.vfe_target, shared), images, keys
+            )
+        self._check_divides("window", self.window, height, width)
+        return shuffle_blocks(images, keys, (self.window,) * 2, (self.window,) * 2, shared)
+
+    def _check_divides(self, name: str, side: int, height: int, width: int) -> None:
+        if height % side or width % side:
+            valid = [str(d) for d in common_divisors(height, width)]
+            if name == "window":
+                valid.append("entire")
+            choices = " or ".join([", ".join(valid[:-1]), valid[-1]] if len(valid) > 1 else valid)
+            raise UserError(
+                f"vim: {name}={side} does not divide images of {height}x{width} px. "
+                + (f"Choose {name}={choices}." if valid else "No size does: choose window=entire.")
+            )
