@@ -1,0 +1,31 @@
+"""The base of datasets that a path names, as in ``npz:faces.npz``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from privbench.core.dataset import DatasetSource
+from privbench.core.selector import format_value
+
+
+class PathSource(DatasetSource):
+    """A dataset at a path; its selector is ``name:PATH`` or ``name:PATH[param=value]``."""
+
+    path: str = Field(min_length=1, description="where the data lies")
+
+    @property
+    def selector(self) -> str:
+        """The canonical selector, with the path as it was given."""
+        changed = [
+            f"{name}={format_value(getattr(self, name))}"
+            for name, field in type(self).model_fields.items()
+            if name != "path" and getattr(self, name) != field.default
+        ]
+        return f"{self.registry_name}:{self.path}" + (f"[{','.join(changed)}]" if changed else "")
+
+    @property
+    def location(self) -> Path:
+        """The path with ``~`` expanded."""
+        return Path(self.path).expanduser()

@@ -1,0 +1,191 @@
+"""Who holds which images: candidates, auxiliary and test data, and who of the candidates is a member."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import torch
+
+from privbench.core.dataset import Dataset
+from privbench.core.errors import DataError
+from privbench.core.images import LabelledImages
+from privbench.core.scale import Scale, by_scale
+from privbench.core.seeds import derive_seed
+
+PARTS = ("candidates", "auxiliary", "test")
+BOUNDS = (0.44, 0.80)
+"""Where the second and the third part begin: 44% candidates, 36% auxiliary, 20% test."""
+MIN_PART = 20
+MIN_IMAGES = 100
+"""The fewest images of which 20% are ``MIN_PART``."""
+TRIES = 100
+
+
+@dataclass(frozen=True)
+class Split:
+    """Three disjoint parts of a dataset, in random order.
+
+    Attributes:
+        candidates: int64 [N], indices of the private images; the members are drawn from them.
+        auxiliary: int64 [N], indices of what the adversary may know.
+        test: int64 [N], indices of the images on which utility is measured.
+        digest: SHA-256 over the three parts.
+    """
+
+    candidates: torch.Tensor
+    auxiliary: torch.Tensor
+    test: torch.Tensor
+    digest: str
+
+
+def make_split(dataset: Dataset, seed: int, scale: Scale) -> Split:
+    """Split a dataset: 44% candidates, 36% auxiliary, 20% test.
+
+    At most 1,000 images are used at scale ``smoke``, 5,000 at ``small`` and all at ``paper``. Of
+    images that are equal pixel for pixel only the first is used, so that none is in two parts or
+    twice in one. Splits go by image and are stratified by label; where ``identity_disjoint`` is set
+    they go by whole identities instead, stratified by the rarest label that each identity has.
+
+    Args:
+        dataset: what to split.
+        seed: the root seed; the split has its own stream.
+        scale: how many images to use.
+
+    Raises:
+        DataError: too few images, or a class would be absent from a part.
+    """
+    keep = first_occurrences(dataset.data.images)
+    if len(keep) < MIN_IMAGES:
+        duplicates = len(dataset.data) - len(keep)
+        raise DataError(
+            f"the dataset has {len(keep)} different images ({duplicates} duplicates left out); a split needs "
+            f"at least {MIN_IMAGES}, so that each part has {MIN_PART}. Add images."
+        )
+    limit = by_scale(scale, 1000, 5000, len(keep))
+    data = LabelledImages(
+        dataset.data.images[:0],
+        dataset.data.labels[keep],
+        dataset.data.identities[keep] if dataset.data.identities is not None else None,
+    )
+    needed = PARTS if dataset.identity_disjoint else PARTS[:2]
+    fault = ""
+    for attempt in range(TRIES):
+        generator = torch.Generator().manual_seed(derive_seed(seed, "split", attempt))
+        if dataset.identity_disjoint:
+            parts = _by_identity(data, limit, generator)
+        else:
+            parts = _by_image(data.labels, limit, generator)
+        found = _fault(parts, data, dataset.class_names, needed)
+        if not found:
+            mixed = [keep[part[torch.randperm(len(part), generator=generator)]] for part in parts]
+            return Split(mixed[0], mixed[1], mixed[2], _digest(mixed))
+        fault = fault or found
+    unit = "identities" if dataset.identity_disjoint else "images"
+    least = 3 if dataset.identity_disjoint else 6
+    raise DataError(
+        f"no split was found in {TRIES} tries: {fault}. "
+        f"Each class needs at least {least} {unit} among the {min(limit, len(keep))} images that scale "
+        f"{scale!r} uses, and each part {MIN_PART} images. Add images, leave rare classes out, "
+        "or choose a larger --scale."
+    )
+
+
+def membership(count: int, seed: int) -> torch.Tensor:
+    """Draw which of ``count`` candidates are members: independent, each with probability 1/2.
+
+    Draws without a member or without a non-member are drawn again, since no game can be played on
+    them (this matters below about 20 candidates only).
+
+    Returns:
+        bool [count].
+
+    Raises:
+        DataError: fewer than two candidates.
+    """
+    if count < 2:
+        raise DataError(f"membership needs at least 2 candidates; there are {count}.")
+    generator = torch.Generator().manual_seed(derive_seed(seed, "membership"))
+    while True:
+        members = torch.randint(0, 2, (count,), generator=generator, dtype=torch.int8).bool()
+        if members.any() and not members.all():
+            return members
+
+
+def first_occurrences(images: torch.Tensor) -> torch.Tensor:
+    """Indices, in order, of the images that equal no earlier one; int64 [M]."""
+    # SHA-256 over each image's bytes is ten times faster than sorting images or mixing them in torch.
+    hashes: list[bytes] = []
+    for chunk in torch.split(images.detach(), 4096):
+        # Adding zero turns -0.0 into 0.0, which has other bytes but is the same pixel.
+        rows = (chunk.cpu() + 0.0).flatten(1).numpy()
+        hashes.extend(hashlib.sha256(row).digest() for row in rows)
+    seen: dict[bytes, int] = {}
+    for index, value in enumerate(hashes):
+        seen.setdefault(value, index)
+    return torch.tensor(list(seen.values()), dtype=torch.int64)
+
+
+def _interleaved(groups: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """A random order of all items whose every stretch holds each group in proportion, within ±2."""
+    order = torch.randperm(len(groups), generator=generator)
+    ranked, by_group = groups[order].sort(stable=True)
+    sizes = torch.bincount(groups)
+    position = torch.arange(len(groups)) - (sizes.cumsum(0) - sizes)[ranked]
+    offset = torch.rand(len(sizes), generator=generator, dtype=torch.float64)
+    place = (position + offset[ranked]) / sizes[ranked]
+    return order[by_group[place.argsort(stable=True)]]
+
+
+def _by_image(labels: torch.Tensor, limit: int, generator: torch.Generator) -> list[torch.Tensor]:
+    order = _interleaved(labels, generator)[:limit]
+    first, second = (round(bound * len(order)) for bound in BOUNDS)
+    return [order[:first], order[first:second], order[second:]]
+
+
+def _counted(identities: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """How many images each identity has, and which of them each image shows, numbered from 0."""
+    order = identities.argsort(stable=True)
+    ranked = identities[order]
+    number = torch.cat([torch.zeros(1, dtype=torch.int64), (ranked[1:] != ranked[:-1]).long()]).cumsum(0)
+    who = torch.empty_like(number)
+    who[order] = number
+    return torch.bincount(who), who
+
+
+def _by_identity(data: LabelledImages, limit: int, generator: torch.Generator) -> list[torch.Tensor]:
+    if data.identities is None:
+        raise DataError("a split by identity needs identities, and the dataset has none.")
+    sizes, who = _counted(data.identities)
+    rarity = torch.bincount(data.labels).argsort(stable=True).argsort()
+    rarest = torch.full_like(sizes, len(rarity)).scatter_reduce(0, who, rarity[data.labels], "amin")
+    order = _interleaved(rarest, generator)
+    ends = sizes[order].cumsum(0)
+    order, ends = order[ends <= limit], ends[ends <= limit]
+    total = int(ends[-1]) if len(ends) else 0
+    # An identity belongs where the middle of its images falls.
+    middle = (ends - sizes[order] / 2) / max(total, 1)
+    part_of = torch.full_like(sizes, -1)
+    part_of[order] = torch.bucketize(middle, torch.tensor(BOUNDS, dtype=middle.dtype))
+    return [(part_of[who] == part).nonzero()[:, 0] for part in range(len(PARTS))]
+
+
+def _fault(
+    parts: list[torch.Tensor], data: LabelledImages, class_names: tuple[str, ...], needed: tuple[str, ...]
+) -> str:
+    """What is wrong with the parts, or nothing."""
+    for name, part in zip(PARTS, parts, strict=True):
+        if len(part) < MIN_PART:
+            return f"the {name} part would have {len(part)} images"
+        sizes = torch.bincount(data.labels[part], minlength=len(class_names))
+        if name in needed and int(sizes.min()) == 0:
+            return f"class {class_names[int(sizes.argmin())]!r} would be absent from the {name} part"
+    return ""
+
+
+def _digest(parts: list[torch.Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name, part in zip(PARTS, parts, strict=True):
+        digest.update(f"{name}|{len(part)}|".encode())
+        digest.update(part.numpy().astype("<i8").tobytes())
+    return digest.hexdigest()
