@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Annotated, Any
 
 import typer
@@ -81,8 +82,7 @@ def show(
     console = Console(highlight=False)
     console.print(f"[bold]{cls.registry_name}[/bold] ({cls.kind})")
     console.print()
-    for line in _docstring(cls):
-        console.print(line, markup=False)
+    console.print(_docstring(cls), markup=False)
     console.print()
     for label, value in _facts(cls).items():
         console.print(f"[bold]{label}:[/bold] {value}")
@@ -94,10 +94,10 @@ def show(
     console.print(table if table.row_count else "no hyperparameters")
 
 
-def _docstring(cls: type[Method]) -> list[str]:
-    import inspect
-
-    return (inspect.getdoc(cls) or "").splitlines()
+def _docstring(cls: type[Method]) -> str:
+    """The docstring with each paragraph on one line, so that the terminal's width breaks it."""
+    paragraphs = inspect.cleandoc(cls.__doc__ or "").split("\n\n")
+    return "\n\n".join(p if "\n " in p else p.replace("\n", " ") for p in paragraphs)
 
 
 def _facts(cls: type[Method]) -> dict[str, str]:

@@ -73,7 +73,7 @@ def test_writers_at_once_never_show_a_torn_file(tmp_path):
                 write_tensors(path, {"a": torch.full((1000,), value)}, {"v": value})
                 tensors, note = read_tensors(path)
                 assert bool((tensors["a"] == note["v"]).all())
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             errors.append(error)
 
     threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]

@@ -13,7 +13,14 @@ def test_families_expand_and_controls_come_along():
     plan = make_plan(["vim"], ["membership"], "mnist-5k", "cnn", [0, 1, 0], "smoke")
     cells = names(plan)
     assert {d for d, _, _ in cells} == {"vim", "none", "blackout"}
-    assert {a for _, a, _ in cells} >= {"blind", "lira", "rmia", "loss-threshold", "confidence", "shadow-classifier"}
+    assert {a for _, a, _ in cells} >= {
+        "blind",
+        "lira",
+        "rmia",
+        "loss-threshold",
+        "confidence",
+        "shadow-classifier",
+    }
     assert {g for _, _, g in cells} == {Game.MEMBERSHIP}
     assert plan.seeds == (0, 1)
 
@@ -24,7 +31,9 @@ def test_without_controls_only_what_was_asked():
 
 
 def test_the_same_selector_twice_is_one_row():
-    plan = make_plan(["vim", "vim[window=4]", "vim[window=7]"], ["lira"], "mnist-5k", "cnn", [0], "smoke", controls=False)
+    plan = make_plan(
+        ["vim", "vim[window=4]", "vim[window=7]"], ["lira"], "mnist-5k", "cnn", [0], "smoke", controls=False
+    )
     assert {d for d, _, _ in names(plan)} == {"vim", "vim[window=7]"}
 
 

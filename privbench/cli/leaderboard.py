@@ -1,0 +1,40 @@
+"""``privbench leaderboard``: records in, tables out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from privbench.core.errors import CorruptArtefact, UserError
+
+
+def leaderboard(
+    source: Annotated[
+        list[Path] | None,
+        typer.Option("--from", help="A folder with records; repeat for several.", show_default="runs"),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Where the tables go.")] = Path("leaderboards"),
+) -> None:
+    """Write markdown and CSV leaderboards from records: same records, same bytes."""
+    from privbench.report.leaderboard import write_leaderboards
+    from privbench.runner.results import load_results
+
+    results = []
+    for folder in source or [Path("runs")]:
+        if not folder.is_dir():
+            raise UserError(f"--from {folder}: no such folder. Give a folder that privbench run wrote.")
+        try:
+            results += load_results(folder)
+        except CorruptArtefact as error:
+            raise UserError(
+                f"{error}. Delete the file, or run the cell again, then repeat this command."
+            ) from error
+    if not results:
+        raise UserError("no records found. Give --from the --out folder of privbench run.")
+    written = write_leaderboards(results, out)
+    console = Console(highlight=False)
+    for path in written:
+        console.print(str(path), soft_wrap=True)
