@@ -81,8 +81,9 @@ def read_squares(files: Sequence[Path], size: int, grey: bool) -> npt.NDArray[np
         width, height = picture.size
         side = min(width, height)
         left, top = (width - side) // 2, (height - side) // 2
-        box = (left, top, left + side, top + side)
-        small = np.asarray(picture.resize((size, size), Image.Resampling.BILINEAR, box=box))
+        # Cropping first: resize(box=…) would blend in pixels from outside the square.
+        square = picture.crop((left, top, left + side, top + side))
+        small = np.asarray(square.resize((size, size), Image.Resampling.BILINEAR))
         out[index] = small[None] if grey else small.transpose(2, 0, 1)
 
     # Decoding releases the interpreter lock, and every thread writes its own row.

@@ -43,8 +43,12 @@ class Npz(PathSource):
         labels = self._integers(self._joined(arrays, "labels"), "labels")
         identities = self._optional(arrays, "identities")
         attributes = self._optional(arrays, "attributes")
-        default = range(int(labels.max()) + 1 if labels.numel() else 0)
-        classes = self._names(arrays, "class_names") or [str(number) for number in default]
+        top = int(labels.max()) if labels.numel() else -1
+        if top >= max(len(images), 1):
+            raise self._fail(
+                f"label {top} is too large for {len(images)} images; labels run from 0 without gaps."
+            )
+        classes = self._names(arrays, "class_names") or [str(number) for number in range(top + 1)]
         width = attributes.shape[1] if attributes is not None and attributes.ndim == 2 else 0
         named = self._names(arrays, "attribute_names") or [f"attribute {number}" for number in range(width)]
         return checked_dataset(
@@ -80,7 +84,7 @@ class Npz(PathSource):
                 found = {}
                 for key in archive.files:
                     found[key] = archive[key]
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
+        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
             raise self._fail(f"the file is damaged or is no .npz archive ({error}).") from error
         except ValueError as error:
             if key:
