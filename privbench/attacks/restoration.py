@@ -1,0 +1,98 @@
+"""Reconstruction by a network that was trained to undo the defense."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import torch
+from pydantic import Field
+
+from privbench.attacks._analytic import best_window, window_means
+from privbench.core.attack import ReconstructionAttack
+from privbench.core.errors import UserError
+from privbench.core.games import ReconstructionChallenge
+from privbench.core.registry import register
+from privbench.core.scale import by_scale
+from privbench.core.threat import Knowledge, Surface
+from privbench.core.view import AdversaryView
+
+if TYPE_CHECKING:
+    from privbench.training.restoration import Pairs
+
+_LEAST_IMAGES = 10
+_HELD_OUT = 10
+
+
+@register("restoration")
+class Restoration(ReconstructionAttack):
+    """A residual U-Net learns original images from protected ones and starts at the window means.
+
+    It trains on auxiliary images that the adversary protects itself, under new keys in every
+    epoch, with the loss L1 + (1 - SSIM). A tenth of the auxiliary images chooses the epoch and
+    whether the network or the window means alone are returned, so that it is never the weaker
+    of the two. ``adversary=chosen-inputs`` learns from the defender's own oracle instead.
+    """
+
+    source: ClassVar[str] = (
+        "privbench's adaptive attack; network after Ronneberger, Fischer, Brox, U-Net, MICCAI 2015; loss "
+        "after Zhao, Gallo, Frosio, Kautz, Loss Functions for Image Restoration, IEEE TCI 2017"
+    )
+
+    adversary: Literal["public-prior", "chosen-inputs"] = Field(
+        "public-prior", description="protects auxiliary images itself, or asks the defender's oracle"
+    )
+    epochs: int | None = Field(None, ge=1, le=1000, description="training epochs; by scale 2, 8 or 40")
+    width: int = Field(16, ge=4, le=256, description="channels of the U-Net's first level")
+
+    @property
+    def required_surfaces(self) -> frozenset[Surface]:
+        """The released images; the oracle too for chosen inputs."""
+        return self.needs | ({Surface.PROTECT} if self.adversary == "chosen-inputs" else frozenset())
+
+    @property
+    def required_knowledge(self) -> Knowledge:
+        """Public prior, or chosen inputs."""
+        return Knowledge.CHOSEN_INPUTS if self.adversary == "chosen-inputs" else self.knowledge
+
+    def guess(self, view: AdversaryView, challenge: ReconstructionChallenge) -> torch.Tensor:
+        """Restored images, float32 [N, C, H, W] in [0, 1].
+
+        Raises:
+            TrainingDiverged: the loss became NaN or infinite.
+            UserError: fewer than ten auxiliary images.
+        """
+        from privbench.training.restoration import train_restorer
+
+        known = view.auxiliary.images.to(view.device)
+        if len(known) < _LEAST_IMAGES:
+            raise UserError(
+                f"restoration learns from at least {_LEAST_IMAGES} auxiliary images; there are {len(known)}. "
+                "Use a larger dataset."
+            )
+        generator = torch.Generator().manual_seed(view.seed("held-out"))
+        order = torch.randperm(len(known), generator=generator).to(known.device)
+        held, train = known[order[: len(known) // _HELD_OUT]], known[order[len(known) // _HELD_OUT :]]
+
+        def pairs(epoch: int) -> Pairs:
+            return self._protect(view, train, epoch), train
+
+        validation = (self._protect(view, held, -1), held)
+        window = best_window(view)
+        restorer = train_restorer(
+            pairs,
+            validation,
+            estimate=lambda released: window_means(released, window),
+            epochs=self.epochs if self.epochs is not None else by_scale(view.scale, 2, 8, 40),
+            seed=view.seed("network"),
+            width=self.width,
+            on_epoch=lambda done, total: view.progress(done, total, "restoration"),
+        )
+        view.log["loss"] = list(restorer.losses)
+        view.log["validation"] = list(restorer.validation)
+        view.log["window"] = [float(side) for side in window]
+        return restorer.restore(challenge.released.to(view.device))
+
+    def _protect(self, view: AdversaryView, images: torch.Tensor, epoch: int) -> torch.Tensor:
+        if self.adversary == "chosen-inputs":
+            return view.protect(images)
+        return view.simulate(images, "epoch", epoch)

@@ -1,0 +1,149 @@
+"""Training a network that restores images from protected ones."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from privbench.core.errors import TrainingDiverged
+from privbench.core.seeds import derive_seed
+from privbench.metrics.ssim import ssim
+from privbench.models._unet import UNet
+
+Pairs = tuple[torch.Tensor, torch.Tensor]
+Estimate = Callable[[torch.Tensor], torch.Tensor]
+
+_SSIM_WINDOW = 11
+_GENTLE_START = 0.1
+
+
+@dataclass(frozen=True)
+class Restorer:
+    """A trained network with the analytic estimate that it corrects.
+
+    Attributes:
+        network: takes a released image beside its estimate, gives a correction.
+        estimate: released images -> first estimates, same shape.
+        losses: mean training loss of each epoch.
+        validation: validation loss of the estimate alone, then of each epoch.
+    """
+
+    network: torch.nn.Module
+    estimate: Estimate
+    losses: tuple[float, ...]
+    validation: tuple[float, ...]
+
+    @property
+    def helps(self) -> bool:
+        """Whether the network beats the estimate that it started from, on validation data."""
+        return min(self.validation[1:]) < self.validation[0]
+
+    def restore(self, released: torch.Tensor, batch_size: int = 512) -> torch.Tensor:
+        """Restored images in [0, 1], float32 [N, C, H, W]; the estimate alone if that is better."""
+        if not self.helps:
+            return self.estimate(released)
+        with torch.inference_mode():
+            parts = [
+                correct(self.network, part, self.estimate(part)) for part in torch.split(released, batch_size)
+            ]
+        return torch.cat(parts).float().clamp(0, 1)
+
+
+def correct(network: torch.nn.Module, released: torch.Tensor, estimate: torch.Tensor) -> torch.Tensor:
+    """The estimate plus the network's correction, not clipped."""
+    inputs = torch.cat([released, estimate], 1).contiguous(memory_format=torch.channels_last)
+    with torch.autocast(released.device.type, torch.bfloat16, enabled=released.is_cuda):
+        residual: torch.Tensor = network(inputs)
+    return estimate + residual.float()
+
+
+def restoration_loss(restored: torch.Tensor, originals: torch.Tensor) -> torch.Tensor:
+    """L1 + (1 - SSIM), a scalar; L1 alone on images smaller than SSIM's window."""
+    distance = (restored - originals).abs().mean()
+    if min(originals.shape[-2:]) < _SSIM_WINDOW:
+        return distance
+    return distance + 1 - ssim(restored, originals).mean()
+
+
+def train_restorer(
+    pairs: Callable[[int], Pairs],
+    validation: Pairs,
+    estimate: Estimate,
+    epochs: int,
+    seed: int,
+    width: int = 16,
+    batch_size: int = 32,
+    lr: float = 2e-3,
+    on_epoch: Callable[[int, int], None] | None = None,
+) -> Restorer:
+    """Train a residual U-Net on (released, original) pairs and keep its best epoch.
+
+    Args:
+        pairs: epoch -> (released, originals), each float32 [N, C, H, W] on the device to train on;
+            called once an epoch, so that a random defense can be run anew each time.
+        validation: pairs that choose the epoch.
+        estimate: the analytic estimate to start from.
+        epochs: passes over the pairs.
+        seed: of weights and batch order.
+        width: channels of the network's first level.
+        batch_size: pairs in a step.
+        lr: peak learning rate of Adam, after a warm-up and before a cosine decay.
+        on_epoch: called with (epochs done, epochs).
+
+    Raises:
+        TrainingDiverged: the loss became NaN or infinite.
+    """
+    released, originals = validation
+    channels, device = originals.shape[1], originals.device
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(seed, "weights") % 2**63)
+        network = UNet(2 * channels, channels, width)
+    network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = torch.optim.Adam(network.parameters(), lr=lr)
+    order = torch.Generator().manual_seed(derive_seed(seed, "order"))
+
+    losses: list[float] = []
+    curve = [_validate(None, released, originals, estimate)]
+    best = copy.deepcopy(network.state_dict())
+    for epoch in range(epochs):
+        inputs, targets = pairs(epoch)
+        starts = estimate(inputs)
+        steps = math.ceil(len(inputs) / batch_size)
+        total = torch.zeros((), device=device)
+        shuffled = torch.randperm(len(inputs), generator=order).to(device)
+        for step, index in enumerate(torch.split(shuffled, batch_size)):
+            optimizer.param_groups[0]["lr"] = lr * _schedule((epoch * steps + step) / (epochs * steps))
+            optimizer.zero_grad()
+            restored = correct(network, inputs[index], starts[index])
+            if not torch.isfinite(restored).all():
+                raise TrainingDiverged(f"a restored image became NaN or infinite in epoch {epoch + 1}")
+            loss = restoration_loss(restored, targets[index])
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            total += loss.detach()
+        losses.append(float(total) / steps)
+        curve.append(_validate(network, released, originals, estimate))
+        if curve[-1] == min(curve[1:]):
+            best = copy.deepcopy(network.state_dict())
+        if on_epoch:
+            on_epoch(epoch + 1, epochs)
+    network.load_state_dict(best)
+    return Restorer(network.eval(), estimate, tuple(losses), tuple(curve))
+
+
+def _schedule(done: float) -> float:
+    return min(1.0, done / _GENTLE_START + 0.05) * (1 + math.cos(math.pi * done)) / 2
+
+
+def _validate(
+    network: torch.nn.Module | None, released: torch.Tensor, originals: torch.Tensor, estimate: Estimate
+) -> float:
+    with torch.inference_mode():
+        restored = estimate(released)
+        if network is not None:
+            restored = correct(network, released, restored)
+        return float(restoration_loss(restored.clamp(0, 1), originals))

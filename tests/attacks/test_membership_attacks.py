@@ -1,0 +1,218 @@
+"""Laws of the membership attacks: at chance on nulls, near the optimum on planted leaks."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import pytest
+import torch
+from fakes import CPU, auc, make_world
+
+from privbench.attacks._shadows import augmented
+from privbench.attacks.rmia import dominated_share
+from privbench.attacks.shadow_classifier import output_features
+from privbench.core import registry
+from privbench.core.games import MembershipChallenge
+from privbench.core.images import LabelledImages
+from privbench.core.threat import Surface
+from privbench.core.view import AdversaryView, Deployment
+
+SHADOWED = [
+    "lira",
+    "lira[variance=per-sample]",
+    "lira[mode=offline]",
+    "rmia",
+    "rmia[mode=offline]",
+    "shadow-classifier[learner=logistic]",
+]
+
+
+@dataclass
+class Synthetic:
+    """Models of two classes whose true-class logit is Gaussian: hardness + shift if a member + noise."""
+
+    hardness: torch.Tensor
+    shift: float
+    generator: torch.Generator
+
+    def answer(self, member: torch.Tensor) -> torch.Tensor:
+        noise = torch.randn(member.shape, generator=self.generator, dtype=torch.float64)
+        logit = self.hardness + self.shift * member + noise
+        sigmoid = torch.nn.functional.logsigmoid
+        return torch.stack([sigmoid(logit), sigmoid(-logit)], -1).float()
+
+    def strangers(self, *shape: int) -> torch.Tensor:
+        logit = 3 * torch.randn(*shape, generator=self.generator, dtype=torch.float64)
+        sigmoid = torch.nn.functional.logsigmoid
+        return torch.stack([sigmoid(logit), sigmoid(-logit)], -1).float()
+
+
+@dataclass
+class SyntheticShadows:
+    membership: torch.Tensor
+    models: Synthetic
+
+    def log_probs(self, images: torch.Tensor, draw: int = 0) -> torch.Tensor:
+        if len(images) != self.membership.shape[1]:
+            return self.models.strangers(len(self.membership), len(images))
+        return self.models.answer(self.membership)
+
+
+class SyntheticSimulator:
+    def __init__(self, models: Synthetic) -> None:
+        self.models = models
+
+    def shadows(self, data: LabelledImages, count: int) -> SyntheticShadows:
+        coin = torch.rand(count, len(data), generator=self.models.generator)
+        return SyntheticShadows(coin < 0.5, self.models)
+
+
+def synthetic_auc(selector: str, repeat: int, samples: int, shadows: int, shift: float) -> float:
+    generator = torch.Generator().manual_seed(repeat)
+    models = Synthetic(3 * torch.randn(samples, generator=generator, dtype=torch.float64), shift, generator)
+    members = torch.rand(samples, generator=generator) < 0.5
+
+    def scores(images: torch.Tensor, query: int) -> torch.Tensor:
+        return models.answer(members) if len(images) == samples else models.strangers(len(images))
+
+    strangers = LabelledImages(torch.zeros(samples + 1, 1, 8, 8), torch.zeros(samples + 1, dtype=torch.int64))
+    view = AdversaryView(
+        Deployment(frozenset({Surface.SCORES}), scores=scores),
+        strangers,
+        SyntheticSimulator(models),
+        2,
+        (),
+        "small",
+        CPU,
+        repeat,
+    )
+    attack = registry.create("attack", selector)
+    attack = attack.model_copy(update={"shadows": shadows, "queries": 1})
+    challenge = MembershipChallenge(torch.zeros(samples, 1, 8, 8), torch.zeros(samples, dtype=torch.int64))
+    return auc(challenge.check(attack.guess(view, challenge)), members)
+
+
+@pytest.mark.parametrize("selector", SHADOWED)
+def test_no_signal_gives_chance(selector: str) -> None:
+    """Methods of balanced leave-one-out fall to 0.43 here."""
+    found = torch.tensor([synthetic_auc(selector, r, 200, 8, 0.0) for r in range(200)])
+    assert abs(float(found.mean()) - 0.5) < 0.01
+
+
+@pytest.mark.parametrize("selector", ["lira", "lira[variance=per-sample]"])
+def test_planted_shift_gives_the_analytic_auc(selector: str) -> None:
+    """With shift d and unit noise the likelihood ratio's AUC is Phi(d / sqrt 2)."""
+    shift = 1.5
+    optimum = 0.5 * (1 + math.erf(shift / 2))
+    found = torch.tensor([synthetic_auc(selector, r, 2000, 256, shift) for r in range(10)])
+    assert abs(float(found.mean()) - optimum) < 0.01
+
+
+@pytest.mark.parametrize("selector", SHADOWED)
+def test_planted_shift_beats_the_loss_threshold(selector: str) -> None:
+    """Where samples differ more in hardness than members from non-members, shadows help."""
+    found = torch.tensor([synthetic_auc(selector, r, 500, 32, 1.5) for r in range(5)])
+    generator = torch.Generator().manual_seed(0)
+    models = Synthetic(3 * torch.randn(5000, generator=generator, dtype=torch.float64), 1.5, generator)
+    members = torch.rand(5000, generator=generator) < 0.5
+    loss = auc(models.answer(members)[:, 0], members)
+    # The classifier sees no shadow's answer to the same sample: it is a threshold that was learnt.
+    margin = -0.02 if selector.startswith("shadow-classifier") else 0.08
+    assert float(found.mean()) > loss + margin
+
+
+def test_dominated_share_matches_the_pairwise_definition() -> None:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(50, generator=generator, dtype=torch.float64)
+    z = torch.cat([torch.randn(70, generator=generator, dtype=torch.float64), x[:5]])
+    for gamma in (1.0, 1.5):
+        expected = (x[:, None].exp() / z.exp() >= gamma * (1 - 1e-12)).double().mean(1)
+        assert torch.allclose(dominated_share(x, z, gamma), expected)
+
+
+def test_loss_and_confidence_are_what_they_say() -> None:
+    world = make_world()
+    answers = world.view.deployment.scores(world.candidates.images, 1).double()
+    challenge = MembershipChallenge(world.candidates.images, world.candidates.labels)
+    found = registry.create("attack", "loss-threshold").guess(world.view, challenge)
+    loss = torch.nn.functional.cross_entropy(answers, world.candidates.labels, reduction="none")
+    assert torch.allclose(found, -loss)
+    world = make_world()
+    found = registry.create("attack", "confidence").guess(world.view, challenge)
+    assert torch.allclose(found, answers.max(-1).values)
+
+
+@pytest.mark.parametrize("selector", ["loss-threshold", "confidence", *SHADOWED, "shadow-classifier"])
+def test_memorising_model_is_broken_and_null_is_not(selector: str) -> None:
+    attack = registry.create("attack", selector)
+    broken, null = [], []
+    for seed in range(3):
+        for leaky, found in ((True, broken), (False, null)):
+            world = make_world(leaky, seed, scale="small")
+            challenge = MembershipChallenge(world.candidates.images, world.candidates.labels)
+            found.append(auc(attack.guess(world.view, challenge), world.members))
+    assert min(broken) > 0.7
+    # 1,800 samples: the standard error of the mean AUC is 0.014.
+    assert abs(sum(null) / 3 - 0.5) < 0.042
+
+
+def test_blind_scores_are_constant() -> None:
+    world = make_world()
+    challenge = MembershipChallenge(world.candidates.images, world.candidates.labels)
+    found = registry.create("attack", "blind").guess(world.view, challenge)
+    assert found.unique().numel() == 1
+    assert world.view.queries == {}
+
+
+def test_attacks_with_shadows_ask_for_the_same_ones() -> None:
+    world = make_world()
+    challenge = MembershipChallenge(world.candidates.images, world.candidates.labels)
+    for name in ("lira", "rmia", "shadow-classifier"):
+        registry.create("attack", name).guess(world.view, challenge)
+    assert world.simulator.asked == [4, 4, 4]
+    registry.create("attack", "lira").guess(replace(world.view, scale="small"), challenge)
+    assert world.simulator.asked[-1] == 16
+
+
+def test_more_queries_help_against_a_random_service() -> None:
+    found = {}
+    for queries in (1, 16):
+        world = make_world(seed=1)
+        deployment = world.view.deployment
+
+        def noisy(images: torch.Tensor, query: int, answer: object = deployment.scores) -> torch.Tensor:
+            noise = torch.randn(len(images), 10, generator=torch.Generator().manual_seed(query))
+            return (answer(images, query) + 2 * noise).log_softmax(-1)  # type: ignore[operator]
+
+        view = replace(world.view, deployment=replace(deployment, scores=noisy))
+        challenge = MembershipChallenge(world.candidates.images, world.candidates.labels)
+        attack = registry.create("attack", f"loss-threshold[queries={queries}]")
+        found[queries] = auc(attack.guess(view, challenge), world.members)
+        assert view.queries == {"scores": queries * len(challenge)}
+    assert found[16] > found[1] + 0.02
+
+
+def test_augmented_queries() -> None:
+    images = torch.arange(2 * 36.0).view(2, 1, 6, 6) + 1
+    assert torch.equal(augmented(images, 0), images)
+    assert torch.equal(augmented(images, 1, flip=True), images.flip(-1))
+    assert torch.equal(augmented(images, 25), images)
+    seen = {augmented(images, q).numpy().tobytes() for q in range(25)}
+    assert len(seen) == 25
+    for query in range(1, 5):
+        moved = augmented(images, query)
+        assert moved.shape == images.shape
+        assert int((moved == 0).sum()) == 12  # one row or column of zeros
+    mirrored = {augmented(images, q, flip=True).numpy().tobytes() for q in range(50)}
+    assert len(mirrored) == 50
+
+
+def test_output_features_are_sorted_and_finite() -> None:
+    log_probs = torch.randn(4, 6, 30, generator=torch.Generator().manual_seed(0)).log_softmax(-1)
+    found = output_features(log_probs, torch.arange(6))
+    assert found.shape == (4, 6, 23)
+    assert (found[..., :19] >= found[..., 1:20]).all()
+    certain = torch.full((1, 2), -torch.inf)
+    certain[0, 0] = 0
+    assert torch.isfinite(output_features(certain, torch.tensor([1]))).all()
