@@ -1,0 +1,124 @@
+"""A board as a markdown page, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from privbench.core.threat import Game
+from privbench.report.board import Board
+from privbench.report.cells import BREAK, FLOOR, NULL
+from privbench.report.defense_rows import DefenseRow
+from privbench.report.game_markdown import Notes, figure_or_dash, game_markdown
+from privbench.report.text import DASH, code, escape, factor, guarantee_text, markdown_table, number, spread
+from privbench.report.worst_case import BROKEN_ABOVE, Rating
+
+_LEGEND = f"""\
+**Leakage** is 0 for what a blind adversary (`{FLOOR}`) gets on the same defense and 1 for what the best
+certified attack gets from the data itself (`{BREAK}`). **Worst case**: the most that any certified attack
+leaks in any game by any metric that rates, with a two-sided 95% interval. **Bound**: its one-sided 95% upper
+bound, which ranks; a bound above {BROKEN_ABOVE} is BROKEN. Defenses whose intervals overlap with the first of
+their group share its rank. {DASH} is no verdict and never a pass. Guarantees are proofs of their own and are
+not mixed in. **This is a bound over the attacks that were run, not a proof.** `{BREAK}` and `{NULL}` are
+controls and have no rank.
+"""
+
+
+def board_markdown(board: Board) -> str:
+    """The page."""
+    key = board.key
+    notes = Notes()
+    defenses = _defenses(board, notes)
+    parts = [
+        f"# Leaderboard: {code(key.dataset)}\n",
+        _setting(board),
+        f"{defenses}\n{notes}" if str(notes) else defenses,
+        _LEGEND,
+        f"![Privacy against utility]({board.slug}.png)\n",
+        _deployments(board),
+        *(game_markdown(board, game) for game in board.games),
+        _provenance(board),
+    ]
+    return "\n".join(part for part in parts if part)
+
+
+def _setting(board: Board) -> str:
+    key = board.key
+    seeds = ", ".join(map(str, board.seeds))
+    return f"Model {code(key.model)}, scale {key.scale}, protocol {key.protocol}, seeds {seeds}.\n"
+
+
+def _defenses(board: Board, notes: Notes) -> str:
+    utility = next((row.utility_metric for row in board.defenses if row.utility_metric), "utility")
+    header = ["Rank", "Defense", "Status", "Worst case", "Bound", "By"]
+    header += [game.value.capitalize() for game in board.games]
+    header += [
+        escape(utility.capitalize()),
+        "Relative utility",
+        "Guarantee",
+        "Training",
+        "Inference",
+        "Attacks",
+    ]
+    return markdown_table(header, [_defense(row, board.games, notes) for row in board.defenses])
+
+
+def _defense(row: DefenseRow, games: Sequence[Game], notes: Notes) -> list[str]:
+    worst = row.overall
+    rank = "control" if row.control else DASH if row.rank is None else str(row.rank)
+    cells = [rank, code(row.defense), worst.status + notes(*worst.notes)]
+    if worst.leakage is None:
+        cells += [DASH + notes(worst.reason), DASH, DASH]
+    else:
+        by = f"{code(worst.attack)}, {escape(worst.metric)}"
+        cells += [spread(worst.leakage), number(worst.leakage.bound), by]
+    cells += [_verdict(row.games[game], notes) for game in games]
+    utility = spread(row.utility.get(row.utility_metric)) or DASH
+    cells += [utility, number(row.relative_utility) or DASH, escape(guarantee_text(row.guarantee)) or DASH]
+    return [
+        *cells,
+        factor(row.fit_slowdown) or DASH,
+        factor(row.inference_slowdown) or DASH,
+        f"{number(row.attack_seconds)} s",
+    ]
+
+
+def _verdict(rating: Rating, notes: Notes) -> str:
+    if rating.leakage is not None:
+        return f"{spread(rating.leakage)}, {code(rating.attack)}"
+    shown = "UNRATED" if rating.status == "UNRATED" else DASH
+    return shown + notes(rating.reason)
+
+
+def _deployments(board: Board) -> str:
+    parts = []
+    for title, part in (("Utility", "utility"), ("Released images", "release")):
+        names = sorted({m for row in board.defenses for m in getattr(row, part)})
+        rows = [
+            [code(row.defense), *(figure_or_dash(getattr(row, part).get(m)) for m in names)]
+            for row in board.defenses
+            if getattr(row, part)
+        ]
+        if title == "Utility":
+            for row in rows:
+                source = next(r for r in board.defenses if code(r.defense) == row[0])
+                row += [figure_or_dash(source.plain_utility.get(m)) for m in names]
+        header = ["Defense", *map(escape, names)]
+        if title == "Utility":
+            header += [f"{escape(m)}, plain model" for m in names]
+        if rows:
+            parts.append(f"## {title}\n\n{markdown_table(header, rows)}")
+    return "\n".join(parts)
+
+
+def _provenance(board: Board) -> str:
+    records = board.records
+    told = {
+        "privbench": sorted({r.provenance.versions.get("privbench", "unknown") for r in records}),
+        "code": sorted({r.provenance.git or "no git" for r in records}),
+        "device": sorted({r.provenance.device for r in records}),
+    }
+    listed = "; ".join(f"{name} {', '.join(map(escape, values))}" for name, values in told.items())
+    return (
+        f"Provenance: {len(records)} records; protocol {board.key.protocol}; {listed}; "
+        f"seeds {', '.join(map(str, board.seeds))}; hash over record keys {code(board.fingerprint)}.\n"
+    )

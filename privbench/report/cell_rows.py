@@ -1,0 +1,108 @@
+"""A row for each attack on a defense in a game: figures, leakage, flags, cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from statistics import fmean
+
+from privbench.core.metric import Metric
+from privbench.core.records import Figure, Record
+from privbench.report.bootstrap import Interval, interval
+from privbench.report.cells import BREAK, Cells, Tried, find_metric
+from privbench.report.certification import Certificate, rating_metrics
+from privbench.report.combine import combine
+from privbench.report.leakage import blinds, floor_and_ceiling, leakage, oriented, shared_seeds
+
+
+@dataclass(frozen=True)
+class CellRow:
+    """An attack on a defense in a game, over its seeds.
+
+    Attributes:
+        status: ``ok`` if any seed has a result, else ``failed`` or ``not-applicable``.
+        reason: why seeds have no result; empty if all have one.
+        figures: every metric, averaged over seeds.
+        leakage: the metrics that rate, where floor and ceiling are known.
+        queries: images sent to oracles, on average over seeds.
+        seconds: wall time of the attack, on average over seeds.
+    """
+
+    tried: Tried
+    status: str
+    reason: str
+    seeds: tuple[int, ...]
+    figures: dict[str, Figure] = field(default_factory=dict)
+    leakage: dict[str, Interval] = field(default_factory=dict)
+    flags: tuple[str, ...] = ()
+    queries: dict[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def worst(self) -> tuple[str, Interval] | None:
+        """The metric with the greatest leakage, and that leakage."""
+        if not self.leakage:
+            return None
+        name = min(self.leakage, key=lambda m: (-round(self.leakage[m].value, 9), m))
+        return name, self.leakage[name]
+
+
+def cell_row(cells: Cells, tried: Tried, certificates: Sequence[Certificate]) -> CellRow:
+    """The row of ``tried``, averaged over the seeds that have a result."""
+    results = cells.tried[tried]
+    done = [results[s].record for s in sorted(results) if results[s].record.status == "ok"]
+    undone = [results[s].record for s in sorted(results) if results[s].record.status != "ok"]
+    reason = "; ".join(dict.fromkeys(r.reason for r in undone))
+    if not done:
+        statuses = {r.status for r in undone}
+        return CellRow(tried, "failed" if "failed" in statuses else "not-applicable", reason, ())
+    if undone:
+        reason = f"seeds {', '.join(str(r.cell.seed) for r in undone)}: {reason}"
+    names = sorted({m for r in done for m in r.figures})
+    oracles = sorted({o for r in done for o in r.queries})
+    leaks = {
+        m: leak for m in rating_metrics(cells, tried.game) if (leak := _leak(cells, tried, m, certificates))
+    }
+    return CellRow(
+        tried=tried,
+        status="ok",
+        reason=reason,
+        seeds=tuple(r.cell.seed for r in done),
+        figures={m: _figure(cells, tried, m, done) for m in names},
+        leakage=leaks,
+        flags=tuple(sorted({flag for r in done for flag in r.flags})),
+        queries={o: fmean(r.queries.get(o, 0) for r in done) for o in oracles},
+        seconds=fmean(r.cost.attack_seconds for r in done),
+    )
+
+
+def _leak(cells: Cells, tried: Tried, metric: str, certificates: Sequence[Certificate]) -> Interval | None:
+    family = [c.attack for c in certificates if c.certified and c.game == tried.game and c.metric == metric]
+    floors = [Tried(tried.game, tried.defense, b) for b in blinds(cells, tried.game, tried.defense)]
+    if not family or not floors:
+        return None
+    seeds = shared_seeds(cells, metric, [tried, *floors, *(Tried(tried.game, BREAK, a) for a in family)])
+    if not seeds:
+        return None
+    floor, ceiling = floor_and_ceiling(cells, tried.game, tried.defense, metric, family, seeds)
+    return interval(leakage(oriented(cells, tried, metric, seeds), floor, ceiling))
+
+
+def _figure(cells: Cells, tried: Tried, name: str, records: Sequence[Record]) -> Figure:
+    """The mean over seeds; its interval is of the bootstrap, and at least as wide as exact ones."""
+    figures = [r.figures[name] for r in records if name in r.figures]
+    known = [f for f in figures if f.value is not None]
+    note = "; ".join(dict.fromkeys(f.note for f in figures if f.note))
+    if not known:
+        return Figure(value=None, n=sum(f.n for f in figures), note=note)
+    count = sum(f.n for f in known)
+    seeds = sorted(cells.scored(tried, name) & {r.cell.seed for r in records})
+    if len(known) == 1 or not seeds:
+        return combine(known).model_copy(update={"n": count, "note": note})
+    found = interval(cells.average(tried, name, seeds, capped=False))
+    low, high = found.low, found.high
+    metric = find_metric(name)
+    if metric is not None and type(metric).interval is not Metric.interval:
+        exact = combine(known)
+        low = low if exact.low is None else min(low, exact.low)
+        high = high if exact.high is None else max(high, exact.high)
+    return Figure(value=found.value, low=low, high=high, n=count, note=note)

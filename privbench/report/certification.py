@@ -1,0 +1,84 @@
+"""Certification: an attack rates only where it wins on ``none`` and is at chance on ``blackout``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from privbench.core.threat import Game
+from privbench.report.bootstrap import lower_bound
+from privbench.report.cells import BREAK, FLOOR, NULL, Cells, Tried, base_name, find_metric
+from privbench.report.leakage import best, blinds, oriented, shared_seeds
+
+# Differences of equal scores may leave rounding errors.
+_ZERO = 1e-9
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """Whether an attack may rate defenses by a metric.
+
+    Attributes:
+        certified: it wins where it must and is at chance where it must.
+        reason: why it is not certified; empty if it is.
+        win: one-sided 95% lower bound of its score above the floor on ``none``.
+        null: one-sided 99% lower bound of its score above the floor on ``blackout``.
+        seeds: the seeds that all four control cells share.
+    """
+
+    game: Game
+    attack: str
+    metric: str
+    certified: bool
+    reason: str = ""
+    win: float | None = None
+    null: float | None = None
+    seeds: tuple[int, ...] = ()
+
+
+def rating_metrics(cells: Cells, game: Game) -> list[str]:
+    """The metrics with values in ``game`` that take part in rating."""
+    return [m for m in cells.metrics(game) if (found := find_metric(m)) is not None and found.rates]
+
+
+def certify(cells: Cells, game: Game) -> list[Certificate]:
+    """A certificate for every attack of ``game`` but ``blind`` and every metric that rates."""
+    attacks = [a for a in cells.attacks(game) if base_name(a) != FLOOR]
+    return [_certify(cells, game, a, m) for a in attacks for m in rating_metrics(cells, game)]
+
+
+def _certify(cells: Cells, game: Game, attack: str, metric: str) -> Certificate:
+    for control in (BREAK, NULL):
+        floors = blinds(cells, game, control)
+        if not shared_seeds(cells, metric, [Tried(game, control, f) for f in floors]):
+            return Certificate(game, attack, metric, False, f"no result of {FLOOR} on {control}")
+        if not cells.scored(Tried(game, control, attack), metric):
+            return Certificate(game, attack, metric, False, _absent(cells, Tried(game, control, attack)))
+    needed = [
+        Tried(game, control, name)
+        for control in (BREAK, NULL)
+        for name in (attack, *blinds(cells, game, control))
+    ]
+    seeds = shared_seeds(cells, metric, needed)
+    if not seeds:
+        return Certificate(game, attack, metric, False, "no seed is shared by the control cells")
+
+    def above_floor(control: str, level: float) -> float:
+        floor = best(cells, game, control, blinds(cells, game, control), metric, seeds)
+        return lower_bound(oriented(cells, Tried(game, control, attack), metric, seeds) - floor, level)
+
+    win, null = above_floor(BREAK, 0.95), above_floor(NULL, 0.99)
+    reason = ""
+    if win <= _ZERO:
+        reason = f"does not beat {FLOOR} on {BREAK}"
+    elif null > _ZERO:
+        reason = f"beats {FLOOR} on {NULL}, where there is nothing to find"
+    return Certificate(game, attack, metric, not reason, reason, win, null, tuple(seeds))
+
+
+def _absent(cells: Cells, tried: Tried) -> str:
+    results = cells.tried.get(tried, {})
+    if any(r.record.status == "not-applicable" for r in results.values()):
+        return f"does not apply to {tried.defense}"
+    if any(r.record.status == "failed" for r in results.values()):
+        return f"failed on {tried.defense}"
+    return f"no result on {tried.defense}"

@@ -1,0 +1,54 @@
+"""Leakage: a score between what a blind adversary gets and what a full release gives away."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from privbench.core.threat import Game
+from privbench.report.cells import BREAK, FLOOR, Cells, Tried, base_name, find_metric
+
+
+def leakage(score: torch.Tensor, floor: torch.Tensor, ceiling: torch.Tensor) -> torch.Tensor:
+    """``clip((score - floor) / (ceiling - floor), 0, 1)``, elementwise.
+
+    Where the ceiling is not above the floor the limit is taken: 1 above the floor, else 0.
+    """
+    gain, room = score - floor, ceiling - floor
+    ratio = torch.where(room > 0, gain / torch.where(room > 0, room, 1.0), (gain > 0).to(gain.dtype))
+    return torch.where(torch.isfinite(score + floor + ceiling), ratio.clamp(0, 1), torch.nan)
+
+
+def blinds(cells: Cells, game: Game, defense: str) -> list[str]:
+    """The prior-only attacks tried on ``defense``: ``blind`` in any configuration."""
+    return [a for a in cells.attacks(game, defense) if base_name(a) == FLOOR]
+
+
+def oriented(cells: Cells, tried: Tried, metric: str, seeds: Sequence[int]) -> torch.Tensor:
+    """Draws [1 + R] of the capped metric, negated where lower values leak more."""
+    found = find_metric(metric)
+    draws = cells.average(tried, metric, seeds, capped=True)
+    return -draws if found is not None and found.higher_is == "private" else draws
+
+
+def best(
+    cells: Cells, game: Game, defense: str, attacks: Sequence[str], metric: str, seeds: Sequence[int]
+) -> torch.Tensor:
+    """The maximum over ``attacks`` inside each replicate, [1 + R]."""
+    draws = [oriented(cells, Tried(game, defense, attack), metric, seeds) for attack in attacks]
+    return torch.stack(draws).amax(dim=0)
+
+
+def floor_and_ceiling(
+    cells: Cells, game: Game, defense: str, metric: str, certified: Sequence[str], seeds: Sequence[int]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Floor (the best blind attack on ``defense``) and ceiling (the best certified one on ``none``)."""
+    floor = best(cells, game, defense, blinds(cells, game, defense), metric, seeds)
+    return floor, best(cells, game, BREAK, certified, metric, seeds)
+
+
+def shared_seeds(cells: Cells, metric: str, needed: Sequence[Tried]) -> list[int]:
+    """The seeds for which all ``needed`` have a value of ``metric``."""
+    seeds = [cells.scored(tried, metric) for tried in needed]
+    return sorted(set.intersection(*seeds)) if seeds else []

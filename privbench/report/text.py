@@ -1,0 +1,109 @@
+"""Formatting: numbers, intervals, markdown, CSV, file names. The same value always reads the same."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from privbench.core.records import Figure
+from privbench.report.bootstrap import Interval
+
+DASH = "—"
+
+
+def number(value: float | None) -> str:
+    """A figure for people: three decimals below 2, fewer above; empty for None."""
+    if value is None or not math.isfinite(value):
+        return ""
+    digits = 3 if abs(value) < 2 else 2 if abs(value) < 100 else 0
+    return f"{round(value, digits) + 0.0:.{digits}f}"
+
+
+def factor(value: float | None) -> str:
+    """A slowdown, e.g. ``1.3×``; empty for None."""
+    if value is None or not math.isfinite(value):
+        return ""
+    return f"{value:.2f}×" if value < 10 else f"{value:.0f}×"
+
+
+def exact(value: float | None) -> str:
+    """A figure for machines: at most six decimals, so that rounding errors do not show."""
+    if value is None or not math.isfinite(value):
+        return ""
+    return f"{round(value, 6) + 0.0:.6f}".rstrip("0").rstrip(".")
+
+
+def spread(value: Figure | Interval | None) -> str:
+    """``value [low, high]``; the value alone where there is no interval."""
+    if value is None or value.value is None:
+        return ""
+    if value.low is None or value.high is None:
+        return number(value.value)
+    return f"{number(value.value)} [{number(value.low)}, {number(value.high)}]"
+
+
+def escape(text: str) -> str:
+    """``text`` as literal markdown that stays within a table cell."""
+    flat = " ".join(text.split())
+    flat = flat.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*_\[\]|#~])", r"\\\1", flat)
+
+
+def code(text: str) -> str:
+    """``text`` in a code span that stays within a table cell."""
+    flat = " ".join(text.split()).replace("|", "\\|")
+    ticks = "`" * (1 + max((len(run) for run in re.findall("`+", flat)), default=0))
+    pad = " " if "`" in flat else ""
+    return f"{ticks}{pad}{flat}{pad}{ticks}"
+
+
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A markdown table; cells must be escaped already.
+
+    Raises:
+        ValueError: a row has another length than the header.
+    """
+    lines = [f"| {' | '.join(header)} |", f"|{'|'.join(' --- ' for _ in header)}|"]
+    for row in rows:
+        if len(row) != len(header):
+            raise ValueError(f"a row of {len(row)} cells in a table of {len(header)} columns")
+        lines.append(f"| {' | '.join(row)} |")
+    return "\n".join(lines) + "\n"
+
+
+def csv_text(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Comma-separated values, lines ended by a line feed alone."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return out.getvalue()
+
+
+def slug(text: str) -> str:
+    """A file name for ``text``: lower case letters, digits, dots, dashes and underscores.
+
+    A short hash tells apart what the plain characters do not.
+    """
+    plain = re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-.")
+    if plain == text:
+        return plain
+    return f"{plain[-60:].strip('-.')}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
+
+
+def guarantee_text(guarantee: Mapping[str, float | str]) -> str:
+    """``ε = 8, δ = 1e-05``, or whatever else a guarantee says of itself."""
+    if "epsilon" not in guarantee:
+        return ", ".join(f"{name} = {value}" for name, value in sorted(guarantee.items()))
+    signs = {"epsilon": "ε", "delta": "δ"}
+    return ", ".join(
+        f"{sign} = {_short(guarantee[name])}" for name, sign in signs.items() if name in guarantee
+    )
+
+
+def _short(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:.3g}"

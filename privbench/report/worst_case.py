@@ -1,0 +1,147 @@
+"""The worst case: how much the strongest certified attack gets out of a defense."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+
+from privbench.core.threat import Game
+from privbench.report.bootstrap import Interval, interval, lower_bound
+from privbench.report.cells import BREAK, FLOOR, Cells, Tried, base_name
+from privbench.report.certification import Certificate
+from privbench.report.leakage import blinds, floor_and_ceiling, leakage, oriented, shared_seeds
+
+BROKEN_ABOVE = 0.8
+RatingStatus = Literal["RATED", "BROKEN", "UNRATED", "NOT EXPOSED", "NOT RUN"]
+_ZERO = 1e-9
+
+
+@dataclass(frozen=True)
+class Rating:
+    """How a defense fares in one game, or over all games.
+
+    Attributes:
+        status: ``NOT EXPOSED`` and ``NOT RUN`` are no verdict and never a pass.
+        reason: why there is no leakage; empty if there is.
+        leakage: in [0, 1], with interval and bound.
+        game, attack, metric: where the point estimate is largest.
+        seeds: the seeds that all cells behind the figure share.
+        notes: what was left out, and why.
+        draws: [1 + R], the estimate and its replicates.
+    """
+
+    status: RatingStatus
+    reason: str = ""
+    leakage: Interval | None = None
+    game: Game | None = None
+    attack: str = ""
+    metric: str = ""
+    seeds: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
+    draws: torch.Tensor | None = field(default=None, compare=False, repr=False)
+
+
+def rate(cells: Cells, defense: str, game: Game, certificates: Iterable[Certificate]) -> Rating:
+    """The worst case of ``defense`` in ``game`` over certified attacks and metrics."""
+    attacks = cells.attacks(game, defense)
+    results = {a: cells.tried[Tried(game, defense, a)] for a in attacks}
+    statuses = {a: {r.record.status for r in by_seed.values()} for a, by_seed in results.items()}
+    if not attacks:
+        return Rating("NOT RUN", f"the {game} game was not run")
+    if all(s == {"not-applicable"} for s in statuses.values()):
+        why = "; ".join(sorted({r.record.reason for by_seed in results.values() for r in by_seed.values()}))
+        exposed = not any(base_name(a) == FLOOR for a in attacks)
+        return (
+            Rating("UNRATED", f"no attack that was run applies: {why}")
+            if exposed
+            else Rating("NOT EXPOSED", why)
+        )
+    failed = tuple(f"{a} failed in the {game} game" for a in attacks if "failed" in statuses[a])
+    if not any(cells.finished(Tried(game, defense, b)) for b in blinds(cells, game, defense)):
+        return Rating("UNRATED", f"no result of {FLOOR} on this defense", notes=failed)
+    mine = [c for c in certificates if c.game == game]
+    certified = [c for c in mine if c.certified]
+    usable = [c for c in certified if cells.scored(Tried(game, defense, c.attack), c.metric)]
+    if not usable:
+        return Rating("UNRATED", _why_none(mine, certified, attacks), notes=failed)
+    return _worst(cells, defense, game, certified, usable, failed)
+
+
+def _why_none(mine: Sequence[Certificate], certified: Sequence[Certificate], attacks: Sequence[str]) -> str:
+    if certified:
+        return "no certified attack applies"
+    reasons = sorted({c.reason for c in mine if c.attack in attacks})
+    return f"no attack is certified: {'; '.join(reasons)}" if reasons else f"only {FLOOR} was run"
+
+
+def _worst(
+    cells: Cells,
+    defense: str,
+    game: Game,
+    certified: Sequence[Certificate],
+    usable: Sequence[Certificate],
+    notes: tuple[str, ...],
+) -> Rating:
+    family = {c.metric: [d.attack for d in certified if d.metric == c.metric] for c in usable}
+    needed = {
+        m: [
+            *(Tried(game, defense, b) for b in blinds(cells, game, defense)),
+            *(Tried(game, BREAK, a) for a in attacks),
+            *(Tried(game, defense, c.attack) for c in usable if c.metric == m),
+        ]
+        for m, attacks in family.items()
+    }
+    shared = sorted(set.intersection(*(set(shared_seeds(cells, m, tried)) for m, tried in needed.items())))
+    every = {
+        s for t, by_seed in cells.tried.items() if t.game == game and t.defense == defense for s in by_seed
+    }
+    if not shared:
+        return Rating("UNRATED", "no seed is shared by all cells that the rating needs", notes=notes)
+    if left := sorted(every - set(shared)):
+        listed = ", ".join(map(str, left))
+        notes = (*notes, f"{game}: seeds {listed} left out, as not all needed cells have a result for them")
+    found: dict[tuple[str, str], torch.Tensor] = {}
+    for metric, attacks in family.items():
+        floor, ceiling = floor_and_ceiling(cells, game, defense, metric, attacks, shared)
+        if lower_bound(ceiling - floor, 0.95) <= _ZERO:
+            notes = (*notes, f"{game}: {metric} left out, its ceiling on {BREAK} is not above the floor")
+            continue
+        for certificate in usable:
+            if certificate.metric == metric:
+                score = oriented(cells, Tried(game, defense, certificate.attack), metric, shared)
+                found[certificate.attack, metric] = leakage(score, floor, ceiling)
+    if not found:
+        return Rating("UNRATED", "the ceiling is not above the floor", notes=notes)
+    # The strongest, and of equally strong ones the first by name.
+    attack, metric = min(found, key=lambda name: (-round(float(found[name][0]), 9), name))
+    draws = torch.stack(list(found.values())).amax(dim=0)
+    return _rated(draws, game, attack, metric, tuple(shared), notes)
+
+
+def overall(ratings: Mapping[Game, Rating]) -> Rating:
+    """The worst over the games that were rated, the maximum again inside each replicate."""
+    rated = {game: r for game, r in ratings.items() if r.draws is not None}
+    notes = tuple(dict.fromkeys(n for r in ratings.values() for n in r.notes))
+    if not rated:
+        reasons = "; ".join(dict.fromkeys(f"{game}: {r.reason}" for game, r in ratings.items()))
+        return Rating("UNRATED", reasons, notes=notes)
+    draws = torch.stack([r.draws for r in rated.values() if r.draws is not None]).amax(dim=0)
+    worst = rated[min(rated, key=lambda game: (-round(float(rated[game].draws[0]), 9), game.value))]  # type: ignore[index]
+    seeds = tuple(sorted({s for r in rated.values() for s in r.seeds}))
+    return _rated(draws, worst.game, worst.attack, worst.metric, seeds, notes)
+
+
+def _rated(
+    draws: torch.Tensor,
+    game: Game | None,
+    attack: str,
+    metric: str,
+    seeds: tuple[int, ...],
+    notes: tuple[str, ...],
+) -> Rating:
+    found = interval(draws)
+    status: RatingStatus = "BROKEN" if found.bound > BROKEN_ABOVE else "RATED"
+    return Rating(status, "", found, game, attack, metric, seeds, notes, draws)
