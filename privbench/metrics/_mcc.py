@@ -1,0 +1,35 @@
+"""Matthews' correlation coefficient for any number of classes, under rows of weights."""
+
+from __future__ import annotations
+
+import torch
+
+
+def matthews(truth: torch.Tensor, guess: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """The multiclass coefficient of each row of ``weights``; 0 where its denominator is 0.
+
+    Only the diagonal sum and the margins of the weighted confusion matrix enter, so the matrix
+    itself is never formed.
+
+    Args:
+        truth: int64 [N], classes from 0.
+        guess: int64 [N].
+        weights: float64 [R, N], not negative.
+
+    Returns:
+        float64 [R] in [-1, 1].
+
+    Source: Gorodkin, Comparing two K-category assignments, 2004, eq. 8.
+    """
+    classes = int(torch.stack([truth.max(), guess.max()]).max()) + 1
+    one_hot = torch.nn.functional.one_hot
+    true_margin = weights @ one_hot(truth, classes).double()
+    guess_margin = weights @ one_hot(guess, classes).double()
+    total = weights.sum(dim=1)
+    correct = weights @ (truth == guess).double()
+    covariance = correct * total - (true_margin * guess_margin).sum(dim=1)
+    spread = [total**2 - (margin**2).sum(dim=1) for margin in (true_margin, guess_margin)]
+    # With fractional weights a constant guess leaves rounding error where the spread is 0.
+    defined = torch.minimum(*spread) > 1e-12 * total**2
+    denominator = torch.sqrt(torch.where(defined, spread[0] * spread[1], torch.ones_like(total)))
+    return torch.where(defined, (covariance / denominator).clamp(-1, 1), torch.zeros_like(total))

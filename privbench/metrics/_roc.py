@@ -1,0 +1,64 @@
+"""The ROC curve of a membership score, under every row of weights at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+
+from privbench.core.errors import DataError, PrivbenchError
+from privbench.core.games import Truth
+from privbench.core.metric import Columns
+from privbench.metrics._checks import finite, slices
+
+
+def membership_columns(truth: Truth, guess: torch.Tensor) -> Columns:
+    """The columns of every membership metric: ``score`` and ``member`` (0 or 1), float64 [N].
+
+    Raises:
+        PrivbenchError: the truth belongs to another game, or the scores are not finite or not [N].
+        DataError: there are no members, or no non-members.
+    """
+    if truth.members is None:
+        raise PrivbenchError("this metric needs to know the members, which the truth does not hold")
+    member = truth.members.bool().cpu()
+    if guess.shape != member.shape:
+        raise PrivbenchError(f"{tuple(guess.shape)} scores for {tuple(member.shape)} candidates")
+    if member.all() or not member.any():
+        raise DataError(
+            "the candidates are all members or all non-members. A membership game needs both: "
+            "give the dataset more images."
+        )
+    return {"score": finite(guess.double().cpu(), "membership scores"), "member": member.double()}
+
+
+def weight_blocks(weights: torch.Tensor) -> Iterator[torch.Tensor]:
+    """The rows of ``weights`` [R, N] in blocks that fit the memory."""
+    return (weights[part] for part in slices(len(weights), weights.shape[1]))
+
+
+def roc_steps(columns: Columns) -> tuple[torch.Tensor, torch.Tensor]:
+    """The order of falling scores, and the positions (ascending) at which a tie group ends.
+
+    A threshold takes a whole group or none of it, so the curve has a step at group ends only.
+    """
+    score, order = columns["score"].sort(descending=True, stable=True)
+    last = torch.ones(len(score), dtype=torch.bool)
+    last[:-1] = score[1:] != score[:-1]
+    return order, last.nonzero()[:, 0]
+
+
+def roc(columns: Columns, weights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """True and false positive rates, float64 [R, G + 1], from (0, 0) to (1, 1).
+
+    Rows whose weights leave no member or no non-member are NaN.
+    """
+    order, ends = roc_steps(columns)
+    member = columns["member"][order]
+    weights = weights[:, order]
+    rates = []
+    for side in (member, 1 - member):
+        total = (weights * side).cumsum(dim=1)
+        steps = torch.nn.functional.pad(total[:, ends], (1, 0))
+        rates.append(steps / total[:, -1:])
+    return rates[0], rates[1]

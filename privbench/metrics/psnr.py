@@ -1,0 +1,46 @@
+"""Peak signal-to-noise ratio of reconstructed and original images."""
+
+from __future__ import annotations
+
+import torch
+
+from privbench.core.games import Truth
+from privbench.core.metric import MeanMetric, Referee
+from privbench.core.registry import register
+from privbench.metrics._checks import compare, image_pair
+
+CAP = 100.0
+
+
+def psnr(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Decibels of each pair of images for a peak of 1, at most 100 (equal images).
+
+    Args:
+        a: [N, C, H, W] in [0, 1].
+        b: the same shape, on the same device.
+
+    Returns:
+        float64 [N] in [0, 100], on the device of ``a``.
+
+    Raises:
+        PrivbenchError: the shapes differ, or values are NaN or infinite.
+    """
+    a, b = image_pair(a, b)
+    error = (a.double() - b.double()).square().mean(dim=(1, 2, 3))
+    return -10 * torch.log10(error.clamp(min=10 ** (-CAP / 10)))
+
+
+@register("psnr")
+class Psnr(MeanMetric):
+    """PSNR of guesses against the originals, the mean of decibels per image (not of errors)."""
+
+    source = "Mean over images of 10 log10(1 / MSE), capped at 100 dB"
+    subject = "reconstruction"
+    rates = True
+    leak_cap = 30.0
+    unit = "dB"
+    bounds = (0.0, CAP)
+
+    def values(self, truth: Truth, guess: torch.Tensor, referee: Referee) -> torch.Tensor:
+        """Decibels of each guess, float64 [N]."""
+        return compare(psnr, truth, guess, referee.device)

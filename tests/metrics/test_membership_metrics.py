@@ -1,0 +1,289 @@
+"""AUC, balanced accuracy and TPR at low FPR against scikit-learn and explicit resampling."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import norm
+from sklearn.metrics import roc_auc_score, roc_curve
+
+from privbench.core.errors import DataError, PrivbenchError
+from privbench.core.games import Truth
+from privbench.core.metric import Referee
+from privbench.core.registry import create
+from privbench.metrics import _checks
+from privbench.metrics._resample import clopper_pearson, resample_weights
+from privbench.metrics._tpr import exact_interval, tpr_at
+
+CPU = Referee(torch.device("cpu"))
+NAMES = ["auc", "balanced-accuracy", "tpr-at-1-fpr", "tpr-at-01-fpr"]
+LOOSE = 0.1
+
+
+def make(members, others, shift=1.0, decimals=None, seed=0):
+    rng = np.random.default_rng(seed)
+    member = rng.permutation(np.r_[np.ones(members), np.zeros(others)])
+    score = rng.normal(size=len(member)) + shift * member
+    if decimals is not None:
+        score = score.round(decimals)
+    return {"score": torch.from_numpy(score), "member": torch.from_numpy(member)}
+
+
+def ones(columns):
+    return torch.ones(1, len(columns["score"]), dtype=torch.float64)
+
+
+def slow_tpr(score, member, fpr, weight=None):
+    """Try each threshold in turn."""
+    weight = np.ones(len(score)) if weight is None else weight
+    best = 0.0
+    for threshold in np.unique(score):
+        taken = score >= threshold
+        if (weight * taken * (1 - member)).sum() <= fpr * (weight * (1 - member)).sum() * (1 + 1e-9):
+            best = max(best, (weight * taken * member).sum() / (weight * member).sum())
+    return best
+
+
+def slow_balanced(score, member):
+    best = 0.5
+    for threshold in np.unique(score):
+        taken = score >= threshold
+        best = max(best, (taken[member == 1].mean() + 1 - taken[member == 0].mean()) / 2)
+    return best
+
+
+def statistics(columns, weights):
+    """Each membership statistic, with a false positive rate that small samples resolve."""
+    return {
+        "auc": create("metric", "auc").statistic(columns, weights),
+        "balanced-accuracy": create("metric", "balanced-accuracy").statistic(columns, weights),
+        "tpr": tpr_at(columns, weights, LOOSE),
+    }
+
+
+@pytest.mark.parametrize("decimals", [None, 1, 0])
+@pytest.mark.parametrize(("members", "others"), [(50, 70), (1, 30), (30, 1), (300, 20)])
+def test_values_agree_with_references(members, others, decimals):
+    columns = make(members, others, decimals=decimals)
+    score, member = columns["score"].numpy(), columns["member"].numpy()
+    got = {name: float(value) for name, value in statistics(columns, ones(columns)).items()}
+    assert got["auc"] == pytest.approx(roc_auc_score(member, score), abs=1e-12)
+    assert got["balanced-accuracy"] == pytest.approx(slow_balanced(score, member), abs=1e-12)
+    assert got["tpr"] == pytest.approx(slow_tpr(score, member, LOOSE), abs=1e-12)
+    false, true, _ = roc_curve(member, score, drop_intermediate=False)
+    assert got["tpr"] == pytest.approx(true[false <= LOOSE].max(), abs=1e-12)
+
+
+@pytest.mark.parametrize("decimals", [None, 1])
+def test_weights_are_repetitions(decimals):
+    columns = make(60, 80, decimals=decimals)
+    weights = resample_weights(140, None, 12, seed=3)
+    together = statistics(columns, weights)
+    for row, weight in enumerate(weights):
+        index = torch.repeat_interleave(torch.arange(140), weight.long())
+        repeated = {name: column[index] for name, column in columns.items()}
+        for name, value in statistics(repeated, ones(repeated)).items():
+            assert float(together[name][row]) == pytest.approx(float(value), abs=1e-12), name
+        wanted = roc_auc_score(columns["member"], columns["score"], sample_weight=weight)
+        assert float(together["auc"][row]) == pytest.approx(wanted, abs=1e-12)
+
+
+def test_fractional_weights_agree_with_scikit_learn():
+    columns = make(60, 80, decimals=1)
+    weights = torch.rand(5, 140, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    got = statistics(columns, weights)
+    for row, weight in enumerate(weights.numpy()):
+        score, member = columns["score"].numpy(), columns["member"].numpy()
+        assert float(got["auc"][row]) == pytest.approx(
+            roc_auc_score(member, score, sample_weight=weight), abs=1e-12
+        )
+        assert float(got["tpr"][row]) == pytest.approx(slow_tpr(score, member, LOOSE, weight), abs=1e-12)
+
+
+def test_blocks_of_weights_change_nothing(monkeypatch):
+    columns = make(60, 80, decimals=1)
+    weights = resample_weights(140, None, 9, seed=0)
+    whole = statistics(columns, weights)
+    monkeypatch.setattr(_checks, "_ELEMENTS", 300)
+    for name, value in statistics(columns, weights).items():
+        assert torch.equal(value, whole[name]), name
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.integers(-20, 20), st.booleans()), min_size=2, max_size=60))
+def test_invariance(sample):
+    score = torch.tensor([s for s, _ in sample], dtype=torch.float64)
+    member = torch.tensor([m for _, m in sample], dtype=torch.float64)
+    if member.min() == member.max():
+        return
+    columns = {"score": score, "member": member}
+    here = statistics(columns, ones(columns))
+    for rising in (score * 3 + 7, score.div(5).exp(), score**3):
+        for name, value in statistics({"score": rising, "member": member}, ones(columns)).items():
+            assert torch.equal(value, here[name]), name
+    order = torch.randperm(len(score), generator=torch.Generator().manual_seed(0))
+    for name, value in statistics({"score": score[order], "member": member[order]}, ones(columns)).items():
+        assert float(value) == pytest.approx(float(here[name]), abs=1e-12), name
+    swapped = {"score": -score, "member": member}
+    auc = create("metric", "auc").statistic
+    assert float(auc(swapped, ones(columns))) == pytest.approx(1 - float(here["auc"]), abs=1e-12)
+    assert 0.5 <= float(here["balanced-accuracy"]) <= 1
+    assert float(here["balanced-accuracy"]) >= 0.5 + (float(here["tpr"]) - LOOSE) / 2 - 1e-12
+
+
+def test_extremes():
+    perfect = {"score": torch.arange(40.0).double(), "member": (torch.arange(40) >= 20).double()}
+    for value in statistics(perfect, ones(perfect)).values():
+        assert float(value) == 1.0
+    constant = {"score": torch.zeros(40).double(), "member": perfect["member"]}
+    values = {name: float(value) for name, value in statistics(constant, ones(constant)).items()}
+    assert values == {"auc": 0.5, "balanced-accuracy": 0.5, "tpr": 0.0}
+
+
+def test_replicates_without_a_side_are_nan_and_left_out_of_the_interval():
+    columns = make(5, 5)
+    weights = torch.stack([columns["member"], 1 - columns["member"], torch.ones(10).double()])
+    for name, value in statistics(columns, weights).items():
+        assert value[:2].isnan().all(), name
+        assert value[2].isfinite(), name
+    low, high = create("metric", "auc").interval(columns, weights)
+    assert low == high == pytest.approx(float(statistics(columns, weights)["auc"][2]))
+
+
+def test_optimism_of_balanced_accuracy_is_what_the_docstring_says():
+    n = 1000
+    null = [
+        float(create("metric", "balanced-accuracy").statistic(c, ones(c)))
+        for c in (make(n, n, shift=0.0, seed=s) for s in range(200))
+    ]
+    excess, error = np.mean(null) - 0.5, np.std(null) / np.sqrt(len(null))
+    assert excess == pytest.approx(0.44 / np.sqrt(n), abs=max(4 * error, 0.001))
+
+
+@pytest.mark.parametrize(
+    ("name", "fpr", "needed"), [("tpr-at-1-fpr", 0.01, 1000), ("tpr-at-01-fpr", 0.001, 10000)]
+)
+def test_tpr_is_not_quoted_below_what_the_sample_resolves(name, fpr, needed):
+    metric = create("metric", name)
+    few, enough = make(50, needed - 1), make(50, needed)
+    assert metric.unresolved(few) == f"needs at least {needed} non-members, has {needed - 1}"
+    assert metric.statistic(few, ones(few)).isnan().all()
+    assert metric.interval(few, ones(few)) == (0.0, 1.0)
+    assert metric.unresolved(enough) is None
+    score, member = enough["score"].numpy(), enough["member"].numpy()
+    # The ten highest non-members may be accused, the eleventh not.
+    threshold = np.sort(score[member == 0])[::-1][10]
+    wanted = (score[member == 1] > threshold).mean()
+    assert float(metric.statistic(enough, ones(enough))) == pytest.approx(wanted, abs=1e-12)
+
+
+def test_tpr_interval_holds_value_and_bootstrap():
+    columns = make(800, 1500, decimals=2)
+    metric = create("metric", "tpr-at-1-fpr")
+    value = float(metric.statistic(columns, ones(columns)))
+    weights = resample_weights(2300, None, 300, seed=1)
+    low, high = metric.interval(columns, weights)
+    assert low < value < high
+    exact = exact_interval(columns, 0.01)
+    assert low <= exact[0]
+    assert high >= exact[1]
+    # An attack that finds nobody still leaves room for what the sample cannot exclude.
+    nothing = {"score": -columns["member"] + 0.1 * columns["score"] / 9, "member": columns["member"]}
+    assert float(metric.statistic(nothing, ones(nothing))) == 0.0
+    low, high = exact_interval(nothing, 0.01)
+    assert low == 0.0
+    assert 0.003 < high < 0.02
+
+
+@pytest.mark.parametrize("decimals", [None, 1])
+def test_exact_interval_covers(decimals):
+    # Normal scores shifted by 1: the rate at 5% false positives is known.
+    fpr, rounds = 0.05, 400
+    if decimals is None:
+        true_rate = norm.sf(norm.isf(fpr) - 1)
+    else:
+        # The highest threshold of rounded scores that lets at most 5% through.
+        threshold = next(t for t in np.arange(0, 4, 0.1) if norm.sf(t - 0.05) <= fpr)
+        true_rate = norm.sf(threshold - 0.05 - 1)
+    inside = 0
+    for seed in range(rounds):
+        low, high = exact_interval(make(150, 200, decimals=decimals, seed=seed), fpr)
+        inside += low <= true_rate <= high
+    assert inside / rounds >= 0.95
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_bad_input_is_an_error(name):
+    metric = create("metric", name)
+    truth = Truth(members=torch.tensor([True, False, True]))
+    for bad in (torch.nan, torch.inf):
+        with pytest.raises(PrivbenchError, match="NaN"):
+            metric.columns(truth, torch.tensor([0.0, bad, 1.0]), CPU)
+    with pytest.raises(PrivbenchError, match="scores for"):
+        metric.columns(truth, torch.zeros(2), CPU)
+    with pytest.raises(PrivbenchError, match="truth does not hold"):
+        metric.columns(Truth(features=torch.zeros(3, 1)), torch.zeros(3), CPU)
+    for members in (torch.ones(3).bool(), torch.zeros(3).bool()):
+        with pytest.raises(DataError, match="needs both"):
+            metric.columns(Truth(members=members), torch.zeros(3), CPU)
+    columns = metric.columns(truth, torch.tensor([0, 1, 2]), CPU)
+    assert {name: (c.dtype, c.tolist()) for name, c in columns.items()} == {
+        "score": (torch.float64, [0.0, 1.0, 2.0]),
+        "member": (torch.float64, [1.0, 0.0, 1.0]),
+    }
+
+
+def test_resample_weights_are_multinomial_counts():
+    weights = resample_weights(50, None, 4000, seed=0)
+    assert weights.dtype == torch.float64
+    assert weights.shape == (4000, 50)
+    assert torch.equal(weights.sum(dim=1), torch.full((4000,), 50.0, dtype=torch.float64))
+    assert torch.allclose(weights.mean(dim=0), torch.ones(50).double(), atol=0.08)
+    # Multinomial: variance 1 - 1/N, covariance -1/N.
+    covariance = torch.cov(weights.T)
+    assert float(covariance.diag().mean()) == pytest.approx(0.98, abs=0.02)
+    assert float((covariance.sum() - covariance.diag().sum()) / (50 * 49)) == pytest.approx(-0.02, abs=0.002)
+    assert torch.equal(weights, resample_weights(50, None, 4000, seed=0))
+    assert not torch.equal(weights, resample_weights(50, None, 4000, seed=1))
+
+
+def test_resample_weights_take_whole_clusters():
+    clusters = torch.tensor([7, 7, 3, 900, 3, 7])
+    weights = resample_weights(6, clusters, 500, seed=0)
+    assert torch.equal(weights[:, 0], weights[:, 1])
+    assert torch.equal(weights[:, 0], weights[:, 5])
+    assert torch.equal(weights[:, 2], weights[:, 4])
+    assert torch.equal(weights[:, [0, 2, 3]].sum(dim=1), torch.full((500,), 3.0, dtype=torch.float64))
+    with pytest.raises(PrivbenchError, match="clusters"):
+        resample_weights(5, clusters, 10, seed=0)
+    with pytest.raises(PrivbenchError, match="no samples"):
+        resample_weights(0, None, 10, seed=0)
+
+
+def test_identities_widen_the_interval():
+    # Twenty identities whose ten pictures share one score: the information is in twenty, not 200.
+    rng = np.random.default_rng(0)
+    member = np.repeat(np.arange(20) % 2, 10)
+    score = np.repeat(rng.normal(size=20), 10) + 0.5 * member
+    columns = {"score": torch.from_numpy(score), "member": torch.from_numpy(member).double()}
+    auc = create("metric", "auc")
+    by_picture = auc.interval(columns, resample_weights(200, None, 1000, 0))
+    by_person = auc.interval(columns, resample_weights(200, torch.arange(20).repeat_interleave(10), 1000, 0))
+    assert by_person[1] - by_person[0] > 2 * (by_picture[1] - by_picture[0])
+
+
+@pytest.mark.parametrize(("successes", "trials"), [(0, 10), (1, 1000), (10, 10), (7, 33)])
+def test_clopper_pearson_equals_scipy(successes, trials):
+    from scipy.stats import binomtest
+
+    wanted = binomtest(successes, trials).proportion_ci(0.95, method="exact")
+    assert clopper_pearson(successes, trials) == pytest.approx((wanted.low, wanted.high), abs=1e-9)
+
+
+def test_clopper_pearson_at_the_edge():
+    low, high = clopper_pearson(1, 1000)
+    assert (round(low, 5), round(high, 4)) == (0.00003, 0.0056)
+    assert clopper_pearson(0, 0) == (0.0, 1.0)
