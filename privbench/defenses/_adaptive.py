@@ -50,18 +50,28 @@ class Energies:
         return energy
 
 
-def _units(differences: torch.Tensor, *over: int) -> torch.Tensor:
-    return (differences.square() * _UNITS).round().long().sum(dim=over)
+def _units(differences: torch.Tensor) -> torch.Tensor:
+    # Whole numbers in float64: their sums are exact, in whatever order, below 2^53.
+    return differences.square_().mul_(_UNITS).round_()
 
 
 def measure(versions: torch.Tensor, region: int) -> Energies:
     """Energies of ``versions`` [L, N, C, H, W], the images shuffled at each level, in square regions."""
-    *outer, height, width = versions.shape
-    cut = versions.double().view(*outer, height // region, region, width // region, region)
-    inner = _units(cut.diff(dim=4), 2, 4, 6) + _units(cut.diff(dim=6), 2, 4, 6)
-    right = cut[:, None, ..., :-1, -1] - cut[None, ..., 1:, 0]
-    below = cut[:, None, :, :, :-1, -1] - cut[None, :, :, :, 1:, 0]
-    return Energies(inner, _units(right, 3, 5), _units(below, 3, 6))
+    exact = versions.double()
+    *outer, _, height, width = versions.shape
+    energy = torch.zeros(*outer, height, width, dtype=torch.float64, device=versions.device)
+    energy[..., :-1] += _units(exact.diff(dim=4)).sum(dim=2)
+    energy[..., region - 1 :: region] = 0
+    down = _units(exact.diff(dim=3)).sum(dim=2)
+    down[..., region - 1 :: region, :] = 0
+    energy[..., :-1, :] += down
+    inner = energy.view(*outer, height // region, region, width).sum(dim=3)
+    inner = inner.view(*outer, height // region, width // region, region).sum(dim=4)
+
+    cut = exact.view(*exact.shape[:3], height // region, region, width // region, region)
+    right = _units(cut[:, None, ..., :-1, -1] - cut[None, ..., 1:, 0]).sum(dim=(3, 5))
+    below = _units(cut[:, None, :, :, :-1, -1] - cut[None, :, :, :, 1:, 0]).sum(dim=(3, 6))
+    return Energies(inner.long(), right.long(), below.long())
 
 
 def grow(energies: Energies, target: float, pixels: int) -> torch.Tensor:

@@ -8,6 +8,7 @@ for privacy. The code is known from a third-party repository whose authorship is
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import torch
@@ -68,8 +69,18 @@ def attention(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     channel = torch.sigmoid(((pooled @ first.T).relu() @ second.T).sum(dim=0))[..., None, None]
     weighted = channel * images
     maps = torch.cat([weighted.mean(dim=1, keepdim=True), weighted.amax(dim=1, keepdim=True)], dim=1)
-    kernel = _initial("spatial", 1, 2, 7, 7).to(images.device)
-    return channel, torch.sigmoid(torch.nn.functional.conv2d(maps, kernel, padding=3))
+    return channel, torch.sigmoid(_convolve(maps, _initial("spatial", 1, 2, 7, 7)[0]))
+
+
+def _convolve(maps: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
+    # Tap by tap: library convolutions are slow in float64, and in float32 their rounding depends on
+    # the batch, which would now and then move a score to another bin.
+    height, width = maps.shape[2:]
+    padded = torch.nn.functional.pad(maps, (3, 3, 3, 3))
+    total = torch.zeros_like(maps[:, :1])
+    for c, y, x in itertools.product(*map(range, kernel.shape)):
+        total.add_(padded[:, c : c + 1, y : y + height, x : x + width], alpha=float(kernel[c, y, x]))
+    return total
 
 
 def online_block_counts(images: torch.Tensor, region: tuple[int, int]) -> torch.Tensor:
@@ -105,11 +116,13 @@ def shuffle_online(images: torch.Tensor, keys: Keys, grid: int, shared: bool = F
     region = region_of(images, grid)
     wanted = online_block_counts(images, region)
     wanted = wanted.repeat_interleave(region[0], dim=2).repeat_interleave(region[1], dim=3)
+    possible = sorted(set(_BLOCK_COUNTS["low"]))
+    fitting = {count: block_count(region, count) for count in possible}
     released = images
-    for count in sorted(set(_BLOCK_COUNTS["low"])):
-        fitting = block_count(region, count)
-        shuffled = shuffle_blocks(images, keys.child(count), region, (fitting, fitting), shared)
-        released = torch.where(wanted == count, shuffled, released)
+    for blocks in sorted(set(fitting.values())):
+        shuffled = shuffle_blocks(images, keys.child(blocks), region, (blocks, blocks), shared)
+        chosen = torch.isin(wanted, torch.tensor([c for c in possible if fitting[c] == blocks]).to(wanted))
+        released = torch.where(chosen, shuffled, released)
     return released
 
 

@@ -10,7 +10,9 @@ import torch
 from privbench.core.keys import Keys
 
 CHUNK_VALUES = 1 << 20
-"""Values worked on at once: bounds memory and, on a CPU, stays near the caches."""
+"""Values worked on at once on a CPU: bounds memory and stays near the caches."""
+ACCELERATOR_CHUNKS = 32
+"""How many times as many an accelerator takes, to be busy."""
 
 
 def common_divisors(height: int, width: int, least: int = 2) -> list[int]:
@@ -64,10 +66,14 @@ def shuffle_blocks(
 
 
 def in_chunks(
-    work: Callable[[torch.Tensor, Keys], torch.Tensor], images: torch.Tensor, keys: Keys
+    work: Callable[[torch.Tensor, Keys], torch.Tensor],
+    images: torch.Tensor,
+    keys: Keys,
+    values: int = CHUNK_VALUES,
 ) -> torch.Tensor:
-    """Apply ``work`` to slices of at most ``CHUNK_VALUES`` values (at least one image) and join them."""
-    step = max(1, CHUNK_VALUES // max(1, images[:1].numel()))
+    """Apply ``work`` to slices of about ``values`` values (at least one image) and join the results."""
+    values *= 1 if images.device.type == "cpu" else ACCELERATOR_CHUNKS
+    step = max(1, values // max(1, images[:1].numel()))
     if len(images) <= step:
         return work(images, keys)
     starts = range(0, len(images), step)

@@ -13,7 +13,10 @@ from privbench.core.keys import Keys
 from privbench.core.registry import register
 from privbench.defenses._adaptive import default_region, shuffle_adaptively
 from privbench.defenses._released import shuffle_offline, shuffle_online
-from privbench.defenses._shuffle import common_divisors, in_chunks, shuffle_blocks
+from privbench.defenses._shuffle import CHUNK_VALUES, common_divisors, in_chunks, shuffle_blocks
+
+# The variants that look at the images hold several float64 copies of a chunk.
+_CHUNK = CHUNK_VALUES // 8
 
 Window = int | Literal["entire", "adaptive"]
 
@@ -101,7 +104,7 @@ class Vim(ImageDefense):
         shared = self.key == "fixed"
         height, width = images.shape[2:]
         if self.variant == "online":
-            return in_chunks(lambda x, k: shuffle_online(x, k, self.grid, shared), images, keys)
+            return in_chunks(lambda x, k: shuffle_online(x, k, self.grid, shared), images, keys, _CHUNK)
         if self.variant == "offline":
             return shuffle_offline(images, keys, self.grid, shared)
         if self.window == "entire":
@@ -110,7 +113,7 @@ class Vim(ImageDefense):
             region = self.region or default_region(height, width) or 2
             self._check_divides("region", region, height, width)
             return in_chunks(
-                lambda x, k: shuffle_adaptively(x, k, region, self.vfe_target, shared), images, keys
+                lambda x, k: shuffle_adaptively(x, k, region, self.vfe_target, shared), images, keys, _CHUNK
             )
         self._check_divides("window", self.window, height, width)
         return shuffle_blocks(images, keys, (self.window,) * 2, (self.window,) * 2, shared)
