@@ -57,38 +57,35 @@ class WeightFile:
         return self.url.rpartition("/")[2]
 
 
-FILES: dict[str, WeightFile] = {
-    entry.name: entry
-    for entry in (
-        WeightFile(
-            "alexnet",
-            "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
-            "7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02",
-            244_408_911,
-            "BSD-3-Clause (torchvision); trained on ImageNet",
-            "metric lpips",
-            "torchvision publishes the first 8 digits in the file name; public projects record all 64",
-        ),
-        WeightFile(
-            "vgg16",
-            "https://download.pytorch.org/models/vgg16-397923af.pth",
-            "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
-            553_433_881,
-            "BSD-3-Clause (torchvision); trained on ImageNet",
-            "perceptual features; no method yet",
-            "torchvision publishes the first 8 digits in the file name; public projects record all 64",
-        ),
-        WeightFile(
-            "vggface2",
-            "https://github.com/timesler/facenet-pytorch/releases/download/v2.2.9/20180402-114759-vggface2.pt",
-            "281cebca8662831adb987a874bdcb36e73f5b1c6dc5ee5878f305e985625d99b",
-            111_898_327,
-            "MIT (facenet-pytorch's code; none stated for the weights); trained on VGGFace2",
-            "face similarity; no method yet",
-            "the publisher gives none; several public projects record this one independently",
-        ),
-    )
-}
+FILES: tuple[WeightFile, ...] = (
+    WeightFile(
+        "alexnet",
+        "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
+        "7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02",
+        244_408_911,
+        "BSD-3-Clause (torchvision); trained on ImageNet",
+        "metric lpips",
+        "torchvision publishes the first 8 digits in the file name; public projects record all 64",
+    ),
+    WeightFile(
+        "vgg16",
+        "https://download.pytorch.org/models/vgg16-397923af.pth",
+        "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
+        553_433_881,
+        "BSD-3-Clause (torchvision); trained on ImageNet",
+        "perceptual features; no method yet",
+        "torchvision publishes the first 8 digits in the file name; public projects record all 64",
+    ),
+    WeightFile(
+        "vggface2",
+        "https://github.com/timesler/facenet-pytorch/releases/download/v2.2.9/20180402-114759-vggface2.pt",
+        "281cebca8662831adb987a874bdcb36e73f5b1c6dc5ee5878f305e985625d99b",
+        111_898_327,
+        "MIT (facenet-pytorch's code; none stated for the weights); trained on VGGFace2",
+        "face similarity; no method yet",
+        "the publisher gives none; several public projects record this one independently",
+    ),
+)
 
 
 def weights_folder() -> Path:
@@ -103,9 +100,10 @@ def find(name: str) -> WeightFile:
     Raises:
         UserError: there is none; the nearest names are given.
     """
-    if name not in FILES:
-        raise unknown("weights", name, FILES)
-    return FILES[name]
+    for entry in FILES:
+        if entry.name == name:
+            return entry
+    raise unknown("weights", name, (entry.name for entry in FILES))
 
 
 @lru_cache(maxsize=32)

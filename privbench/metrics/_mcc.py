@@ -12,8 +12,8 @@ def matthews(truth: torch.Tensor, guess: torch.Tensor, weights: torch.Tensor) ->
     itself is never formed.
 
     Args:
-        truth: int64 [N], classes from 0.
-        guess: int64 [N].
+        truth: [N], classes from 0, in any dtype (stored columns are floating-point).
+        guess: [N], likewise.
         weights: float64 [R, N], not negative.
 
     Returns:
@@ -21,6 +21,7 @@ def matthews(truth: torch.Tensor, guess: torch.Tensor, weights: torch.Tensor) ->
 
     Source: Gorodkin, Comparing two K-category assignments, 2004, eq. 8.
     """
+    truth, guess = truth.long(), guess.long()
     classes = int(torch.stack([truth.max(), guess.max()]).max()) + 1
     one_hot = torch.nn.functional.one_hot
     true_margin = weights @ one_hot(truth, classes).double()

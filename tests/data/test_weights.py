@@ -31,7 +31,7 @@ ENTRY = weights.WeightFile(
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("PRIVBENCH_WEIGHTS", str(tmp_path / "cache"))
-    monkeypatch.setattr(weights, "FILES", {"toy": ENTRY})
+    monkeypatch.setattr(weights, "FILES", (ENTRY,))
     return tmp_path / "cache"
 
 
@@ -66,9 +66,9 @@ class Breaking(io.BytesIO):
 
 
 def test_table_is_pinned():
-    assert set(weights.FILES) == {"alexnet", "vgg16", "vggface2"}
-    for name, entry in weights.FILES.items():
-        assert entry.name == name
+    assert [entry.name for entry in weights.FILES] == ["alexnet", "vgg16", "vggface2"]
+    for entry in weights.FILES:
+        assert weights.find(entry.name) is entry
         assert entry.url.startswith("https://")
         assert len(entry.sha256) == 64
         assert set(entry.sha256) <= set("0123456789abcdef")
@@ -171,7 +171,7 @@ def test_a_folder_that_cannot_be_written_is_a_users_error(folder, monkeypatch):
 
 @pytest.mark.parametrize("url", ["http://example.org/toy.pth", "file:///etc/hostname", "ftp://example.org/x"])
 def test_only_https(folder, monkeypatch, url):
-    monkeypatch.setattr(weights, "FILES", {"toy": replace(ENTRY, url=url)})
+    monkeypatch.setattr(weights, "FILES", (replace(ENTRY, url=url),))
     with pytest.raises(UserError, match="only https"):
         weights.fetch("toy")
     assert left(folder) == []
@@ -197,7 +197,7 @@ def save(folder, monkeypatch, content):
     folder.mkdir(exist_ok=True)
     torch.save(content, folder / "toy.pth")
     digest = hashlib.sha256((folder / "toy.pth").read_bytes()).hexdigest()
-    monkeypatch.setattr(weights, "FILES", {"toy": replace(ENTRY, sha256=digest)})
+    monkeypatch.setattr(weights, "FILES", (replace(ENTRY, sha256=digest),))
 
 
 def test_state_dict_is_read_after_the_check_only(folder, monkeypatch):
@@ -205,7 +205,7 @@ def test_state_dict_is_read_after_the_check_only(folder, monkeypatch):
         weights.state_dict("toy")
     save(folder, monkeypatch, {"w": torch.arange(3.0)})
     assert weights.state_dict("toy")["w"].tolist() == [0.0, 1.0, 2.0]
-    monkeypatch.setattr(weights, "FILES", {"toy": ENTRY})
+    monkeypatch.setattr(weights, "FILES", (ENTRY,))
     monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("loaded before the check"))
     with pytest.raises(UserError, match="does not match"):
         weights.state_dict("toy")

@@ -83,6 +83,19 @@ def test_matthews_equals_scikit_learn(sample):
     assert torch.allclose(renamed, got, atol=1e-9)
 
 
+@pytest.mark.parametrize("name", ["feature-mcc", "feature-accuracy", "mcc", "accuracy"])
+def test_columns_that_were_stored_as_floats_give_the_same(name):
+    hidden, guess = features()
+    logits = torch.nn.functional.one_hot(guess[:, 1], 5).float()
+    of_features = name.startswith("feature")
+    truth = Truth(features=hidden) if of_features else labelled(hidden[:, 1])
+    metric = create("metric", name)
+    columns = metric.columns(truth, guess if of_features else logits, CPU)
+    weights = resample_weights(80, None, 5, seed=0)
+    stored = {key: column.float().double() for key, column in columns.items()}
+    assert torch.equal(metric.statistic(stored, weights), metric.statistic(columns, weights))
+
+
 def test_perfect_constant_and_inverted_guesses():
     hidden = torch.tensor([[0], [1], [1], [0], [1]])
     metric = create("metric", "feature-mcc")

@@ -134,6 +134,11 @@ def test_psnr_equals_scikit_image_and_is_a_mean_of_decibels():
     assert abs(value - of_mean_error) > 3
 
 
+def test_ssim_can_be_a_loss():
+    a, b = torch.rand(2, 2, 1, 12, 13, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    assert torch.autograd.gradcheck(ssim, (a.requires_grad_(), b))
+
+
 def test_known_values():
     black, white = torch.zeros(1, 1, 16, 16), torch.ones(1, 1, 16, 16)
     assert float(psnr(black, white)) == 0.0

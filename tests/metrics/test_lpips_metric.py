@@ -39,7 +39,7 @@ def pinned(backbone, tmp_path, monkeypatch):
     location = tmp_path / real.file_name
     torch.save(backbone, location)
     digest = hashlib.sha256(location.read_bytes()).hexdigest()
-    monkeypatch.setitem(weights.FILES, "alexnet", replace(real, sha256=digest))
+    monkeypatch.setattr(weights, "FILES", (replace(real, sha256=digest),))
     return location
 
 
