@@ -42,4 +42,4 @@ def format_value(value: object) -> str:
     """A hyperparameter's value as a selector writes it."""
     if isinstance(value, bool):
         return str(value).lower()
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)

@@ -33,13 +33,32 @@ def save_result(folder: Path, result: Result) -> Path:
     """Write the columns, then the record, each whole or not at all; return the record's path."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{result.record.key}.json"
-    tensors = {f"{m}/{name}": t for m, cols in result.columns.items() for name, t in cols.items()}
+    named = {f"{m}/{name}": t for m, cols in result.columns.items() for name, t in cols.items()}
     if result.clusters is not None:
-        tensors[_CLUSTERS] = result.clusters
-    if tensors:
-        write_tensors(path.with_suffix(".safetensors"), tensors, {"key": result.record.key})
+        named[_CLUSTERS] = result.clusters
+    if named:
+        # Metrics of one game share columns; each distinct column is stored once.
+        stored: dict[str, torch.Tensor] = {}
+        place: dict[str, str] = {}
+        for name, tensor in sorted(named.items()):
+            same = (key for key, other in stored.items() if torch.equal(_compact(tensor), other))
+            place[name] = next(same, str(len(stored)))
+            stored.setdefault(place[name], _compact(tensor))
+        note = {"key": result.record.key, "columns": place}
+        write_tensors(path.with_suffix(".safetensors"), stored, note)
     write_text(path, dump_record(result.record))
     return path
+
+
+def _compact(column: torch.Tensor) -> torch.Tensor:
+    """The column in the smallest of three types that hold it: uint8, int64, float32.
+
+    Columns are rounded to float32 before figures are computed, so that nothing is lost here.
+    """
+    for kind in (torch.uint8, torch.int64):
+        if torch.equal(column.to(kind).double(), column.double()):
+            return column.to(kind)
+    return column.float()
 
 
 def load_result(path: Path) -> Result:
@@ -54,13 +73,17 @@ def load_result(path: Path) -> Result:
         raise CorruptArtefact(f"{path} is not a readable record") from error
     if record.status != "ok":
         return Result(record)
-    tensors, _ = read_tensors(path.with_suffix(".safetensors"))
+    stored, note = read_tensors(path.with_suffix(".safetensors"))
+    place = note.get("columns")
+    if note.get("key") != record.key or not isinstance(place, dict):
+        raise CorruptArtefact(f"{path.with_suffix('.safetensors')} belongs to another record")
     columns: dict[str, dict[str, torch.Tensor]] = {}
-    for name, tensor in tensors.items():
+    for name, key in place.items():
         if name != _CLUSTERS:
             metric, _, column = name.partition("/")
-            columns.setdefault(metric, {})[column] = tensor
-    return Result(record, columns, tensors.get(_CLUSTERS))
+            columns.setdefault(metric, {})[column] = stored[key].double()
+    clusters = stored[place[_CLUSTERS]].long() if _CLUSTERS in place else None
+    return Result(record, columns, clusters)
 
 
 def load_results(folder: Path) -> list[Result]:

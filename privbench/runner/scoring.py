@@ -40,7 +40,8 @@ def score(
         if reason := metric.unavailable():
             figures[metric.selector] = Figure(value=None, note=reason)
             continue
-        cols = metric.columns(truth, guess, referee)
+        # Rounded as they are stored, so that a leaderboard recomputes the same figures.
+        cols = {k: t.float().double() for k, t in metric.columns(truth, guess, referee).items()}
         count = len(next(iter(cols.values())))
         if weights is None or weights.shape[1] != count:
             clusters = truth.clusters if truth.clusters is not None and len(truth.clusters) == count else None
