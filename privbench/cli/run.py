@@ -76,7 +76,7 @@ def _check_folder(out: Path) -> None:
 
 
 def _execute(plan: Plan, device: str, out: Path, *, quiet: bool, as_json: bool) -> None:
-    from privbench.report.gallery import write_galleries
+    from privbench.report.galleries import write_galleries
     from privbench.report.table import print_results
     from privbench.runner.run import run_plan
 

@@ -104,7 +104,7 @@ def _executed(stage: Stage, planned: PlannedCell) -> Result:
         assert isinstance(challenge, ReconstructionChallenge)
         assert truth.originals is not None
         keep_pictures(
-            stage.cache,
+            stage.cache.folder / "pictures",
             cell_key(stage.setting, planned),
             {"original": truth.originals.images, "released": challenge.released, "restored": guess},
         )

@@ -7,18 +7,16 @@ from pathlib import Path
 import torch
 
 from privbench.runner.artefacts import write_tensors
-from privbench.runner.cache import Cache
 
 SHOWN = 8
 
 
-def picture_path(cache: Cache, key: str) -> Path:
-    """The file that holds the pictures of the cell with ``key``."""
-    return cache.folder / "pictures" / f"{key}.safetensors"
+def picture_folder(out: Path) -> Path:
+    """Where the pictures of a run below ``out`` are kept, a file for each record's key."""
+    return out / "cache" / "pictures"
 
 
-def keep_pictures(cache: Cache, key: str, images: dict[str, torch.Tensor]) -> None:
-    """Store the first images of each kind; the order of challenges is random, so they are a random sample."""
-    write_tensors(
-        picture_path(cache, key), {name: t[:SHOWN].cpu() for name, t in images.items()}, {"key": key}
-    )
+def keep_pictures(folder: Path, key: str, images: dict[str, torch.Tensor]) -> None:
+    """Store the first images of each kind; challenges come in random order, so they are a random sample."""
+    kept = {name: tensor[:SHOWN].clone() for name, tensor in images.items()}
+    write_tensors(folder / f"{key}.safetensors", kept, {"key": key})

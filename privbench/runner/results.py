@@ -44,7 +44,7 @@ def save_result(folder: Path, result: Result) -> Path:
             same = (key for key, other in stored.items() if torch.equal(_compact(tensor), other))
             place[name] = next(same, str(len(stored)))
             stored.setdefault(place[name], _compact(tensor))
-        note = {"key": result.record.key, "columns": place}
+        note: dict[str, object] = {"key": result.record.key, "columns": place}
         write_tensors(path.with_suffix(".safetensors"), stored, note)
     write_text(path, dump_record(result.record))
     return path
