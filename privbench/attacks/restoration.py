@@ -28,9 +28,9 @@ class Restoration(ReconstructionAttack):
     """A residual U-Net learns original images from protected ones and starts at the window means.
 
     It trains on auxiliary images that the adversary protects itself, under new keys in every
-    epoch, with the loss L1 + (1 - SSIM). A tenth of the auxiliary images chooses the epoch and
-    whether the network or the window means alone are returned, so that it is never the weaker
-    of the two. ``adversary=chosen-inputs`` learns from the defender's own oracle instead.
+    epoch, with the loss L1 + (1 - SSIM). A tenth of the auxiliary images chooses the epoch, and
+    the blend of network, window means and mean image that is returned (the window means alone
+    where the network does not beat them), so that it is weaker than none of them. ``adversary=chosen-inputs`` learns from the defender's own oracle instead.
     """
 
     source: ClassVar[str] = (
@@ -89,6 +89,7 @@ class Restoration(ReconstructionAttack):
         )
         view.log["loss"] = list(restorer.losses)
         view.log["validation"] = list(restorer.validation)
+        view.log["blend"] = list(restorer.blend)
         view.log["window"] = [float(side) for side in window]
         return restorer.restore(challenge.released.to(view.device))
 

@@ -26,7 +26,7 @@ def digits(side: int = 16) -> LabelledImages:
     images = torch.tensor(data.images, dtype=torch.float32)[:, None] / 16
     labels = torch.tensor(data.target, dtype=torch.int64)
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(7))
-    images = torch.nn.functional.interpolate(images, size=(side, side), mode="nearest")
+    images = torch.nn.functional.interpolate(images, size=(side, side), mode="bilinear")
     attributes = torch.stack([labels % 2, (labels < 5).long()], 1)
     return LabelledImages(images[order], labels[order], None, attributes[order])
 
