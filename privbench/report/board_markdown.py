@@ -9,7 +9,17 @@ from privbench.report.board import Board
 from privbench.report.cells import BREAK, FLOOR, NULL
 from privbench.report.defense_rows import DefenseRow
 from privbench.report.game_markdown import Notes, figure_or_dash, game_markdown
-from privbench.report.text import DASH, code, escape, factor, guarantee_text, markdown_table, number, spread
+from privbench.report.text import (
+    DASH,
+    code,
+    escape,
+    factor,
+    guarantee_text,
+    markdown_table,
+    number,
+    seconds,
+    spread,
+)
 from privbench.report.worst_case import BROKEN_ABOVE, Rating
 
 _LEGEND = f"""\
@@ -78,7 +88,7 @@ def _defense(row: DefenseRow, games: Sequence[Game], notes: Notes) -> list[str]:
         *cells,
         factor(row.fit_slowdown) or DASH,
         factor(row.inference_slowdown) or DASH,
-        f"{number(row.attack_seconds)} s",
+        seconds(row.attack_seconds),
     ]
 
 

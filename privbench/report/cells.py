@@ -80,11 +80,11 @@ class Cells:
         return {s for s, r in self.tried.get(tried, {}).items() if r.record.status == "ok"}
 
     def scored(self, tried: Tried, metric: str) -> set[int]:
-        """The seeds with a value of ``metric``."""
+        """The seeds with resampled values of ``metric``."""
         return set(self._draws.get((tried, metric, False), {}))
 
     def metrics(self, game: Game, defense: str | None = None, attack: str | None = None) -> list[str]:
-        """Metrics with values in ``game``, the headline first, then those that rate, then by name."""
+        """Metrics with resampled values in ``game``: the headline, those that rate, then by name."""
         found = {
             metric
             for tried, metric, capped in self._draws
@@ -109,7 +109,7 @@ class Cells:
         for result in played:
             for name, columns in sorted(result.columns.items()):
                 metric = find_metric(name)
-                if metric is None or metric.subject != game.value:
+                if metric is None or metric.subject != game.value or not self._needed(metric, result):
                     continue
                 count = len(next(iter(columns.values())))
                 if weights is None or first is None:
@@ -122,6 +122,11 @@ class Cells:
                         "with the same version."
                     )
                 self._score(result, name, metric, columns, weights)
+
+    def _needed(self, metric: Metric, result: Result) -> bool:
+        # With a single seed, figures that do not rate keep the interval of their record.
+        cell = result.record.cell
+        return metric.rates or len(self.finished(Tried(cell.game, cell.defense, cell.attack))) > 1
 
     def _score(
         self, result: Result, name: str, metric: Metric, columns: Columns, weights: torch.Tensor

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -90,5 +91,11 @@ def _decibels(value: float) -> str:
     return f"{value:.1f}" if math.isfinite(value) and value < 99.95 else "≥100"
 
 
-def _wrapped(name: str) -> str:
-    return "\n".join(name[start : start + 20] for start in range(0, len(name), 20))
+def _wrapped(name: str, width: int = 20) -> str:
+    """``name`` in lines of about ``width``, broken after brackets and commas."""
+    lines = [""]
+    for part in re.split(r"(?<=[\[,])", name):
+        if lines[-1] and len(lines[-1] + part) > width:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(lines)

@@ -11,7 +11,7 @@ from privbench.report.board import Board
 from privbench.report.cell_rows import CellRow
 from privbench.report.cells import BREAK, FLOOR, NULL, base_name
 from privbench.report.certification import Certificate
-from privbench.report.text import DASH, code, escape, markdown_table, number, spread
+from privbench.report.text import DASH, code, escape, markdown_table, number, seconds, spread
 
 
 class Notes:
@@ -74,7 +74,7 @@ def _cell(
     queries = ", ".join(f"{escape(oracle)} {count:.0f}" for oracle, count in cell.queries.items()) or "0"
     flags = escape("; ".join(cell.flags)) + notes(cell.reason)
     start = [code(cell.tried.defense), code(attack), *figures, leak, by, counts, queries]
-    return [*start, f"{number(cell.seconds)} s", flags.strip()]
+    return [*start, seconds(cell.seconds), flags.strip()]
 
 
 def _undone(cells: Iterable[CellRow], status: str, title: str) -> str:

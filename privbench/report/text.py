@@ -23,6 +23,11 @@ def number(value: float | None) -> str:
     return f"{round(value, digits) + 0.0:.{digits}f}"
 
 
+def seconds(value: float) -> str:
+    """A duration, e.g. ``1.5 s``."""
+    return f"{value:.1f} s" if value < 100 else f"{value:.0f} s"
+
+
 def factor(value: float | None) -> str:
     """A slowdown, e.g. ``1.3×``; empty for None."""
     if value is None or not math.isfinite(value):
@@ -46,19 +51,23 @@ def spread(value: Figure | Interval | None) -> str:
     return f"{number(value.value)} [{number(value.low)}, {number(value.high)}]"
 
 
+def flat(text: str) -> str:
+    """``text`` on one line."""
+    return " ".join(text.split())
+
+
 def escape(text: str) -> str:
     """``text`` as literal markdown that stays within a table cell."""
-    flat = " ".join(text.split())
-    flat = flat.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return re.sub(r"([\\`*_\[\]|#~])", r"\\\1", flat)
+    line = flat(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*_\[\]|#~])", r"\\\1", line)
 
 
 def code(text: str) -> str:
     """``text`` in a code span that stays within a table cell."""
-    flat = " ".join(text.split()).replace("|", "\\|")
-    ticks = "`" * (1 + max((len(run) for run in re.findall("`+", flat)), default=0))
-    pad = " " if "`" in flat else ""
-    return f"{ticks}{pad}{flat}{pad}{ticks}"
+    line = flat(text).replace("|", "\\|")
+    ticks = "`" * (1 + max((len(run) for run in re.findall("`+", line)), default=0))
+    pad = " " if "`" in line else ""
+    return f"{ticks}{pad}{line}{pad}{ticks}"
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -27,7 +27,7 @@ def shown(width, terminal=False):
     return out.getvalue()
 
 
-@pytest.mark.parametrize("width", [80, 100, 200])
+@pytest.mark.parametrize("width", [40, 80, 100, 200])
 def test_no_line_is_wider_than_the_terminal(width):
     assert max(map(len, shown(width).splitlines())) <= width
 
@@ -40,7 +40,8 @@ def test_a_file_gets_no_control_codes_and_a_terminal_gets_colour():
 def test_what_is_told():
     text = shown(200)
     assert "26.00 [" in text
-    assert "0.900 (0.950)" in text
+    assert "vim[window=2]  accuracy 0.900 [0.880, 0.920], plain model 0.950" in text
+    assert "0.900/0.950" in text
     assert "0.800" in text
     assert "BROKEN" in text
     assert "below chance" in text

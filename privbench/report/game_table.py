@@ -1,0 +1,116 @@
+"""The console tables of one game: for each defense its utility and the attacks on it."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from privbench.core.threat import Game
+from privbench.report.board import Board
+from privbench.report.cell_rows import CellRow
+from privbench.report.cells import FLOOR, base_name
+from privbench.report.defense_rows import DefenseRow
+from privbench.report.text import DASH, flat, number, seconds, spread
+
+_LEAST = 10
+
+
+def print_game(board: Board, game: Game, console: Console) -> None:
+    """Print the attacks of ``game``, what does not apply and what failed."""
+    console.print(Text(f"\n{game} game", style="bold"))
+    cells = [cell for cell in board.cells if cell.tried.game == game]
+    done = [cell for cell in cells if cell.status == "ok"]
+    if done:
+        _print_cells(board, game, done, console)
+    if idle := [cell for cell in cells if cell.status == "not-applicable"]:
+        console.print(Text(_does_not_apply(idle), style="dim"))
+    for cell in cells:
+        if cell.status == "failed" or (cell.status == "ok" and cell.reason):
+            name = f"{cell.tried.attack} on {cell.tried.defense}"
+            console.print(Text(flat(f"failed: {name}: {cell.reason}"), style="red"))
+
+
+def _print_cells(board: Board, game: Game, cells: Sequence[CellRow], console: Console) -> None:
+    headline, *others = board.metrics[game] or ("",)
+    others = [name for name in others if any(_known(cell, name) for cell in cells)]
+    certified = {(c.attack, c.metric) for c in board.certificates if c.game == game and c.certified}
+    several = len({metric for cell in cells for metric in cell.leakage}) > 1
+    names = [textwrap.fill(name, 9, break_long_words=False) for name in others]
+    headers = ["attack", f"{headline} [95%]", *names, "leakage", "time"]
+    lines = {
+        cell.tried: [
+            Text(cell.tried.attack),
+            Text(spread(cell.figures.get(headline)) or DASH),
+            *(Text(_known(cell, name)) for name in others),
+            _leak(cell, certified, several=several),
+            Text(seconds(cell.seconds)),
+        ]
+        for cell in cells
+    }
+    widths = _widths(headers, list(lines.values()), console.width)
+    head = True
+    for row in board.defenses:
+        mine = [cell for cell in cells if cell.tried.defense == row.defense]
+        if not mine:
+            continue
+        table = Table(box=None, show_header=head, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+        for header, width in zip(headers, widths, strict=True):
+            table.add_column(header, overflow="fold", width=width, vertical="top")
+        for cell in mine:
+            table.add_row(*lines[cell.tried])
+        title = Text(row.defense, style="cyan").append(f"  {_utility_words(row)}", style="default")
+        console.print(title.append("  control", style="dim") if row.control else title)
+        console.print(Padding(table, (0, 0, 0, 2)))
+        for cell in mine:
+            if cell.flags:
+                console.print(Text(f"  {cell.tried.attack}: {flat('; '.join(cell.flags))}", style="yellow"))
+        head = False
+
+
+def _widths(headers: Sequence[str], rows: Sequence[Sequence[Text]], width: int) -> list[int | None]:
+    """Widths that fit all text, the first column giving way; None for all where that is too much."""
+    wanted = [
+        max(*(len(part) for part in header.split("\n")), *(len(row[column].plain) for row in rows))
+        for column, header in enumerate(headers)
+    ]
+    room = width - 2 - 2 * len(headers) - sum(wanted[1:])
+    if room < min(_LEAST, wanted[0]):
+        return [None] * len(headers)
+    return [min(wanted[0], room), *wanted[1:]]
+
+
+def _known(cell: CellRow, metric: str) -> str:
+    figure = cell.figures.get(metric)
+    return number(figure.value) if figure else ""
+
+
+def _leak(cell: CellRow, certified: set[tuple[str, str]], *, several: bool) -> Text:
+    if base_name(cell.tried.attack) == FLOOR:
+        return Text("floor", style="dim")
+    counted = {m: leak for m, leak in cell.leakage.items() if (cell.tried.attack, m) in certified}
+    if not counted:
+        return Text("not certified", style="dim")
+    name = min(counted, key=lambda m: (-round(counted[m].value, 9), m))
+    return Text(f"{number(counted[name].value)} {name}" if several else number(counted[name].value))
+
+
+def _utility_words(row: DefenseRow) -> str:
+    name = row.utility_metric
+    mine, plain = row.utility.get(name), row.plain_utility.get(name)
+    if mine is None or mine.value is None:
+        return "no utility measured"
+    beside = f", plain model {number(plain.value)}" if plain else ""
+    return f"{name} {spread(mine)}{beside}"
+
+
+def _does_not_apply(cells: Sequence[CellRow]) -> str:
+    reasons: dict[str, int] = {}
+    for cell in cells:
+        reasons[cell.reason] = reasons.get(cell.reason, 0) + 1
+    count = f"{len(cells)} cell{'s do' if len(cells) > 1 else ' does'} not apply: "
+    return count + "; ".join(f"{reason} ({n})" for reason, n in sorted(reasons.items()))
