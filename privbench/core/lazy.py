@@ -24,6 +24,10 @@ class DeferredModule(types.ModuleType):
         self.__dict__.update(vars(module))
         return getattr(module, attribute)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Worker processes get the module itself by its name.
+        return importlib.import_module, (self.__name__,)
+
 
 def defer(*names: str) -> None:
     """Make ``import NAME`` free until an attribute of the module is first read.

@@ -29,3 +29,7 @@ def test_a_submodule_loads_the_module():
 
 def test_a_from_import_loads_the_module():
     assert run("from torch import Tensor").returncode == 0
+
+
+def test_a_stand_in_travels_to_other_processes():
+    assert run("import pickle; assert pickle.loads(pickle.dumps(torch)).zeros(1) == 0").returncode == 0
