@@ -23,13 +23,15 @@ class Attention(nn.Module):
     def forward(self, tokens: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
         """[N, ..., T, dim] -> the same shape; ``bias`` broadcasts to the scores [N, ..., heads, T, T]."""
         width = tokens.shape[-1] // self.heads
-        parts = self.qkv(tokens).unflatten(-1, (3, self.heads, width)).movedim(-3, 0).transpose(-3, -2)
-        query, key, value = parts.unbind(0)
+        # Opacus' ghost clipping passes over linear layers whose input has four or more dimensions.
+        parts = self.qkv(tokens.flatten(1, -2)).reshape(*tokens.shape[:-1], 3, self.heads, width)
+        query, key, value = parts.movedim(-3, 0).transpose(-3, -2).unbind(0)
         scores = (query * width**-0.5) @ key.transpose(-2, -1)
         if bias is not None:
             scores = scores + bias
         mixed = scores.softmax(-1) @ value
-        result: torch.Tensor = self.project(mixed.transpose(-3, -2).flatten(-2))
+        joined = mixed.transpose(-3, -2).reshape(tokens.shape)
+        result: torch.Tensor = self.project(joined.flatten(1, -2)).reshape(tokens.shape)
         return result
 
 

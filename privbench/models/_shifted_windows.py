@@ -2,6 +2,7 @@
 
 Per-sample gradients need the batch as first dimension of every layer's input, so windows are a
 dimension of their own, and the position bias is an embedding that is looked up for each sample.
+Linear layers get [N, T, C]: Opacus' ghost clipping passes over those with more dimensions.
 """
 
 from __future__ import annotations
@@ -98,7 +99,8 @@ class Block(nn.Module):
     def forward(self, maps: torch.Tensor) -> torch.Tensor:
         """[N, H, W, dim] -> [N, H, W, dim]."""
         maps = maps + self.drop(self.attention(self.norm1(maps)))
-        result: torch.Tensor = maps + self.drop(self.mlp(self.norm2(maps)))
+        mixed = self.mlp(self.norm2(maps).flatten(1, 2)).reshape(maps.shape)
+        result: torch.Tensor = maps + self.drop(mixed)
         return result
 
 
@@ -114,7 +116,10 @@ class Merging(nn.Module):
         """[N, H, W, dim] -> [N, ceil(H / 2), ceil(W / 2), 2 dim]."""
         maps = F.pad(maps, (0, 0, 0, maps.shape[2] % 2, 0, maps.shape[1] % 2))
         corners = [maps[:, down::2, right::2] for right in (0, 1) for down in (0, 1)]
-        result: torch.Tensor = self.reduce(self.norm(torch.cat(corners, -1)))
+        joined = self.norm(torch.cat(corners, -1))
+        result: torch.Tensor = self.reduce(joined.flatten(1, 2)).reshape(
+            *joined.shape[:3], self.reduce.out_features
+        )
         return result
 
 

@@ -16,14 +16,14 @@ from privbench.core.registry import register
 class Cnn(Model):
     """Two strided convolutions and a hidden layer of 64; further strided stages above 32 pixels.
 
-    Strides in place of pooling train three times as fast on a CPU. It has no in-place
+    Strides in place of pooling train three times as fast on a CPU. There is no in-place
     operation, no dropout and no BatchNorm, so it can be vmapped and has per-sample gradients.
     """
 
     source = "LeCun et al., Gradient-based learning applied to document recognition, Proc. IEEE 1998 (layout)"
 
     width: int = Field(
-        16, ge=1, le=512, description="channels of the first convolution; later ones have twice"
+        8, ge=1, le=512, description="channels of the first convolution; later ones have twice"
     )
     norm: Literal["none", "group"] = Field("none", description="normalisation after each convolution")
 

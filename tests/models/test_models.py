@@ -152,9 +152,7 @@ def test_capture_equals_the_layers_by_hand_and_leaves_no_hook():
     assert not any(part._forward_hooks for part in module.modules())
 
 
-@pytest.mark.parametrize(
-    "selector", ["cnn", "resnet", "vgg", "mobilenet[version=v3]", "shufflenet", "vit", "swin"]
-)
+@pytest.mark.parametrize("selector", SMALL)
 def test_gradients_can_be_differentiated_again(selector):
     # Gradient inversion differentiates a distance between gradients.
     module = build(selector)

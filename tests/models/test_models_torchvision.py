@@ -1,5 +1,7 @@
 """torchvision as the independent reference: parameter counts, and values for the same weights."""
 
+from pathlib import Path
+
 import pytest
 import torch
 import torchvision
@@ -145,3 +147,16 @@ def test_swin_drops_paths_at_torchvisions_rates():
     rates = [getattr(m.drop, "p", 0.0) for m in ours.modules() if isinstance(m, _shifted_windows.Block)]
     expected = [m.p for m in theirs.modules() if isinstance(m, torchvision.ops.StochasticDepth)]
     assert rates == pytest.approx(expected)
+
+
+def test_the_documented_counts_are_true():
+    text = (Path(__file__).parents[2] / "docs" / "models.md").read_text()
+    table = text.partition("Notes")[0].splitlines()
+    rows = [[cell.strip(" `") for cell in line.split("|")[1:4]] for line in table if line.startswith("| `")]
+    assert len(rows) == 9
+    for selector, small, paper in rows:
+        with torch.device("meta"):
+            assert f"{count(create('model', selector).build((1, 28, 28), 10)):,}" == small
+            if paper != "–":
+                large = selector[:-1] + ",size=paper]" if "[" in selector else f"{selector}[size=paper]"
+                assert f"{count(create('model', large).build((3, 224, 224), 1000)):,}" == paper
