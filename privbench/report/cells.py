@@ -83,17 +83,9 @@ class Cells:
         """The seeds with resampled values of ``metric``."""
         return set(self._draws.get((tried, metric, False), {}))
 
-    def metrics(self, game: Game, defense: str | None = None, attack: str | None = None) -> list[str]:
+    def metrics(self, game: Game) -> list[str]:
         """Metrics with resampled values in ``game``: the headline, those that rate, then by name."""
-        found = {
-            metric
-            for tried, metric, capped in self._draws
-            if not capped
-            and tried.game == game
-            and defense in {None, tried.defense}
-            and attack in {None, tried.attack}
-        }
-        return sorted(found, key=metric_order)
+        return sorted({metric for tried, metric, _ in self._draws if tried.game == game}, key=metric_order)
 
     def average(self, tried: Tried, metric: str, seeds: Sequence[int], *, capped: bool) -> torch.Tensor:
         """Draws [1 + R] of ``metric`` averaged over ``seeds``, each of which must be scored.

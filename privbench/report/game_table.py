@@ -66,9 +66,9 @@ def _print_cells(board: Board, game: Game, cells: Sequence[CellRow], console: Co
         title = Text(row.defense, style="cyan").append(f"  {_utility_words(row)}", style="default")
         console.print(title.append("  control", style="dim") if row.control else title)
         console.print(Padding(table, (0, 0, 0, 2)))
-        for cell in mine:
-            if cell.flags:
-                console.print(Text(f"  {cell.tried.attack}: {flat('; '.join(cell.flags))}", style="yellow"))
+        for flag in sorted({flag for cell in mine for flag in cell.flags}):
+            flagged = ", ".join(cell.tried.attack for cell in mine if flag in cell.flags)
+            console.print(Text(f"  {flat(flag)} ({flagged})", style="yellow"))
         head = False
 
 

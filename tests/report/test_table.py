@@ -44,7 +44,7 @@ def test_what_is_told():
     assert "0.900/0.950" in text
     assert "0.800" in text
     assert "BROKEN" in text
-    assert "below chance" in text
+    assert "below chance (blind, restoration)" in text
     assert "2 cells do not apply: exposes no images (2)" in text
     assert "failed: second on vim[window=2]: TrainingDiverged: loss is NaN [bold]" in text
     assert "dp-sgd, reconstruction: not exposed: exposes no images" in text
