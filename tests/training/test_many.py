@@ -1,0 +1,252 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from privbench.core.errors import DataError, TrainingDiverged, UserError
+from privbench.core.training import PrivacySettings, TrainedModel
+from privbench.training.many import train_many
+from privbench.training.modules import load_module
+from privbench.training.predict import log_probs
+from privbench.training.processes import worker_count
+
+
+def _same_bytes(one: TrainedModel, other: TrainedModel) -> bool:
+    return (
+        list(one.weights) == list(other.weights)
+        and all(torch.equal(one.weights[k], other.weights[k]) for k in one.weights)
+        and one.losses == other.losses
+        and one.guarantee == other.guarantee
+    )
+
+
+def _distance(one: TrainedModel, other: TrainedModel, job, digits) -> float:
+    images = digits[0][:200].to(job.images.dtype)
+    shape = tuple(job.images.shape[2:])
+    scores = [
+        log_probs(load_module(job.model, shape, job.classes, trained.weights, "cpu"), images)
+        for trained in (one, other)
+    ]
+    return float((scores[0] - scores[1]).abs().max())
+
+
+@pytest.fixture
+def two_workers(monkeypatch):
+    monkeypatch.setenv("PRIVBENCH_WORKERS", "2")
+
+
+def test_processes_give_the_bytes_of_training_one_by_one(make_job, tiny, two_workers):
+    private = PrivacySettings(noise_multiplier=1.0, delta=1e-3)
+    jobs = [
+        make_job(seed=1),
+        make_job(seed=2, count=90, augment=True, flip=True, optimizer="st-adam", lr=1e-3),
+        make_job(seed=3, model=tiny(norm="batch", dropout=0.3), versions=2),
+        make_job(seed=4, privacy=private),
+    ]
+    seen: dict[int, TrainedModel] = {}
+    threads = torch.get_num_threads()
+    state = torch.get_rng_state()
+    parallel = train_many(jobs, "cpu", "processes", on_done=seen.__setitem__)
+    serial = train_many(jobs, "cpu", "serial")
+    assert sorted(seen) == [0, 1, 2, 3]
+    assert all(seen[i] is parallel[i] for i in seen)
+    assert all(map(_same_bytes, parallel, serial))
+    assert torch.get_num_threads() == threads
+    assert torch.equal(torch.get_rng_state(), state)
+    assert parallel[0].weights["0.weight"].is_contiguous()
+
+
+def test_large_shared_data_reach_the_processes_unharmed(make_job, two_workers):
+    # More than a megabyte, where joblib maps a file instead of sending the array.
+    jobs = [make_job(count=1500, versions=4, epochs=1, seed=s) for s in range(2)]
+    shared = jobs[0].images
+    jobs = [type(j)(**{**vars(j), "images": shared}) for j in jobs]
+    assert shared.numel() * 4 > 2**20
+    before = shared.clone()
+    assert all(map(_same_bytes, train_many(jobs, "cpu", "processes"), train_many(jobs, "cpu", "serial")))
+    assert torch.equal(shared, before)
+
+
+def test_an_error_in_a_process_surfaces_as_itself(make_job, two_workers):
+    jobs = [make_job(), make_job(lr=1e30, epochs=3)]
+    with pytest.raises(TrainingDiverged, match=r"diverged in epoch .*lr=1e\+30"):
+        train_many(jobs, "cpu", "processes")
+    assert len(train_many([make_job(), make_job()], "cpu", "processes")) == 2
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "st-adam"])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-4), (torch.float64, 1e-9)])
+def test_batched_agrees_with_one_by_one(make_job, digits, optimizer, dtype, tolerance):
+    lr = 0.05 if optimizer == "sgd" else 2e-3
+    common = {
+        "dtype": dtype,
+        "optimizer": optimizer,
+        "epochs": 3,
+        "weight_decay": 1e-3,
+        "label_smoothing": 0.1,
+        "warmup_steps": 3,
+        "augment": True,
+        "flip": True,
+    }
+    jobs = [
+        make_job(seed=1, lr=lr, **common),
+        make_job(seed=2, lr=lr, count=75, versions=2, start=40, **common),
+        make_job(seed=3, lr=lr / 2, count=161, **common),
+    ]
+    serial = train_many(jobs, "cpu", "serial")
+    batched = train_many(jobs, "cpu", "batched")
+    for one, other, job in zip(serial, batched, jobs, strict=True):
+        assert list(one.weights) == list(other.weights)
+        assert one.losses == pytest.approx(other.losses, abs=tolerance)
+        assert _distance(one, other, job, digits) < tolerance
+    # The comparison can fail: models of different seeds are far apart.
+    assert _distance(serial[0], serial[2], jobs[0], digits) > 0.05
+
+
+def test_batched_leaves_what_cannot_be_batched_to_one_by_one(make_job, tiny):
+    jobs = [
+        make_job(model=tiny(norm="batch")),
+        make_job(model=tiny(norm="batch"), seed=1),
+        make_job(model=tiny(dropout=0.5)),
+        make_job(model=tiny(dropout=0.5), seed=1),
+        make_job(privacy=PrivacySettings(noise_multiplier=1.0, delta=1e-3)),
+        make_job(model=tiny(width=6)),
+    ]
+    assert all(map(_same_bytes, train_many(jobs, "cpu", "batched"), train_many(jobs, "cpu", "serial")))
+
+
+def test_batched_shrinks_its_chunks_when_memory_runs_out(make_job, monkeypatch):
+    from privbench.training import batched
+
+    real, sizes = batched._train_chunk, []
+
+    def short_of_memory(jobs, device):
+        sizes.append(len(jobs))
+        if len(jobs) > 2:
+            raise torch.OutOfMemoryError
+        return real(jobs, device)
+
+    monkeypatch.setattr(batched, "_train_chunk", short_of_memory)
+    order: list[int] = []
+    trained = train_many(
+        [make_job(seed=s) for s in range(5)], "cpu", "batched", on_done=lambda index, _: order.append(index)
+    )
+    assert sizes == [5, 3, 2, 2, 1]
+    assert order == [0, 1, 2, 3, 4]
+    assert len(trained) == 5
+
+
+def test_batched_reports_the_model_that_diverged(make_job):
+    jobs = [make_job(epochs=4), make_job(epochs=4, lr=1e30, count=60, seed=1)]
+    with pytest.raises(TrainingDiverged, match=r"epoch \d of 4.*lr=1e\+30"):
+        train_many(jobs, "cpu", "batched")
+
+
+def test_no_jobs_and_bad_jobs(make_job, monkeypatch):
+    assert train_many([], "cpu") == []
+    job = make_job()
+    bad = type(job)(**{**vars(job), "labels": job.labels + 5})
+    with pytest.raises(DataError, match="from 0 to 9"):
+        train_many([job, bad], "cpu")
+    with pytest.raises(UserError, match="on the CPU"):
+        train_many([job], "cuda", "processes")
+    for text in ("0", "two", ""):
+        monkeypatch.setenv("PRIVBENCH_WORKERS", text)
+        with pytest.raises(UserError, match="PRIVBENCH_WORKERS"):
+            worker_count()
+
+
+def test_one_worker_trains_here(make_job, monkeypatch):
+    monkeypatch.setenv("PRIVBENCH_WORKERS", "1")
+    monkeypatch.setitem(sys.modules, "joblib", None)
+    assert len(train_many([make_job(epochs=1), make_job(epochs=1)], "cpu")) == 2
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="counts processes in /proc")
+def test_processes_leave_when_their_parent_is_killed(tmp_path):
+    script = tmp_path / "parent.py"
+    script.write_text(
+        textwrap.dedent(
+            """
+            import torch
+            from torch import nn
+            from privbench.core.model import Model
+            from privbench.core.training import TrainingConfig, TrainingJob
+            from privbench.training.many import train_many
+
+            class Own(Model):
+                registry_name = "own"
+                def build(self, shape, classes):
+                    return nn.Sequential(nn.Flatten(), nn.Linear(64, classes))
+                def feature_layers(self):
+                    return ()
+
+            def job(epochs, seed):
+                return TrainingJob(Own(), TrainingConfig(epochs=epochs), torch.rand(1, 64, 1, 8, 8),
+                                   torch.arange(64) % 10, 10, seed)
+
+            if __name__ == "__main__":
+                train_many([job(1, s) for s in range(4)], "cpu", "processes")
+                print("ready", flush=True)
+                train_many([job(10**6, s) for s in range(4)], "cpu", "processes")
+            """
+        )
+    )
+    environment = {**os.environ, "PRIVBENCH_WORKERS": "2", "PRIVBENCH_TEST_MARK": str(tmp_path)}
+    with subprocess.Popen([sys.executable, str(script)], env=environment, stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == b"ready\n"
+        assert len(_marked(str(tmp_path))) >= 3
+        os.kill(parent.pid, signal.SIGKILL)
+        parent.wait()
+    deadline = time.monotonic() + 20
+    while _marked(str(tmp_path)) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not _marked(str(tmp_path))
+
+
+def _marked(mark: str) -> list[str]:
+    """Command lines of the processes that carry the mark in their environment."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark.encode() in (folder / "environ").read_bytes():
+                found.append((folder / "cmdline").read_text())
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "st-adam"])
+def test_batched_on_cuda_agrees_with_the_cpu(make_job, digits, optimizer):
+    # float64 switches mixed precision off, so that only the order of sums differs.
+    lr = 0.05 if optimizer == "sgd" else 2e-3
+    jobs = [
+        make_job(seed=s, count=100 + 20 * s, dtype=torch.float64, optimizer=optimizer, lr=lr, augment=True)
+        for s in range(3)
+    ]
+    cpu = train_many(jobs, "cpu", "serial")
+    for way in ("serial", "batched"):
+        cuda = train_many(jobs, "cuda", way)
+        assert all(_distance(a, b, j, digits) < 1e-6 for a, b, j in zip(cpu, cuda, jobs, strict=True))
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("way", ["serial", "batched"])
+def test_mixed_precision_on_cuda_learns_as_well(make_job, digits, way):
+    jobs = [make_job(seed=s, count=1200, epochs=10) for s in range(3)]
+    images, labels = (values[1200:] for values in digits)
+    for job, trained in zip(jobs, train_many(jobs, "cuda", way), strict=True):
+        assert all(value.dtype == torch.float32 for value in trained.weights.values())
+        module = load_module(job.model, (1, 8, 8), 10, trained.weights, "cuda")
+        accuracy = (log_probs(module, images.cuda()).argmax(1).cpu() == labels).float().mean()
+        assert accuracy > 0.85
