@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
+from pydantic import Field
 
-from privbench.attacks._priors import auxiliary_targets
+from privbench.attacks._priors import auxiliary_targets, most_similar_image
 from privbench.core.attack import Attack
 from privbench.core.games import Challenge, FeatureChallenge, MembershipChallenge
 from privbench.core.registry import register
@@ -18,7 +19,8 @@ from privbench.core.view import AdversaryView
 class Blind(Attack):
     """Plays without looking at the release: what any adversary gets for free.
 
-    Membership: the same score for all. Reconstruction: the mean auxiliary image. Features: the
+    Membership: the same score for all. Reconstruction: the mean auxiliary image, or with
+    ``aim=ssim`` the constant image that is most similar to auxiliary images. Features: the
     majority value in the auxiliary data.
     """
 
@@ -27,6 +29,8 @@ class Blind(Attack):
     needs: ClassVar[frozenset[Surface]] = frozenset()
     knowledge = Knowledge.PUBLIC_PRIOR
 
+    aim: Literal["mse", "ssim"] = Field("mse", description="which constant image is the best guess")
+
     def guess(self, view: AdversaryView, challenge: Challenge) -> torch.Tensor:
         """One answer for every sample, in the challenge's own shape."""
         if isinstance(challenge, MembershipChallenge):
@@ -34,5 +38,8 @@ class Blind(Attack):
         if isinstance(challenge, FeatureChallenge):
             majority = auxiliary_targets(view, challenge).mode(dim=0).values
             return majority.expand(len(challenge), -1).clone()
-        mean = view.auxiliary.images.double().mean(0).float()
-        return mean.expand(len(challenge), *challenge.image_shape).clone()
+        if self.aim == "ssim":
+            best = most_similar_image(view)
+        else:
+            best = view.auxiliary.images.double().mean(0).float()
+        return best.expand(len(challenge), *challenge.image_shape).clone()

@@ -30,7 +30,8 @@ class Restoration(ReconstructionAttack):
     It trains on auxiliary images that the adversary protects itself, under new keys in every
     epoch, with the loss L1 + (1 - SSIM). A tenth of the auxiliary images chooses the epoch, and
     the blend of network, window means and mean image that is returned (the window means alone
-    where the network does not beat them), so that it is weaker than none of them. ``adversary=chosen-inputs`` learns from the defender's own oracle instead.
+    where the network does not beat them), so that it is weaker than none of them.
+    ``adversary=chosen-inputs`` learns from the defender's own oracle instead.
     """
 
     source: ClassVar[str] = (
@@ -41,6 +42,7 @@ class Restoration(ReconstructionAttack):
     adversary: Literal["public-prior", "chosen-inputs"] = Field(
         "public-prior", description="protects auxiliary images itself, or asks the defender's oracle"
     )
+    aim: Literal["mse", "ssim"] = Field("mse", description="blend for the least squared error, or not")
     epochs: int | None = Field(None, ge=1, le=1000, description="training epochs; by scale 2, 8 or 40")
     width: int = Field(16, ge=4, le=256, description="channels of the U-Net's first level")
 
@@ -91,7 +93,7 @@ class Restoration(ReconstructionAttack):
         view.log["validation"] = list(restorer.validation)
         view.log["blend"] = list(restorer.blend)
         view.log["window"] = [float(side) for side in window]
-        return restorer.restore(challenge.released.to(view.device))
+        return restorer.restore(challenge.released.to(view.device), blended=self.aim == "mse")
 
     def _protect(self, view: AdversaryView, images: torch.Tensor, epoch: int) -> torch.Tensor:
         if self.adversary == "chosen-inputs":

@@ -60,8 +60,10 @@ class Rmia(ShadowAttack):
         generator = torch.Generator().manual_seed(view.seed("population"))
         chosen = torch.randperm(len(view.auxiliary), generator=generator)[: self.population]
         strangers = view.auxiliary[chosen.to(view.auxiliary.images.device)].to(view.device)
-        target_z = ask_target(view, strangers, self.queries, true_log_prob, self.change)
-        prior_z = ask_shadows(trained, strangers, self.queries, true_log_prob, self.change).exp().mean(1)
+        target_z = ask_target(view, strangers, self.queries, true_log_prob, self.change(view))
+        prior_z = (
+            ask_shadows(trained, strangers, self.queries, true_log_prob, self.change(view)).exp().mean(1)
+        )
         log_ratio_z = target_z - self._offline(prior_z).clamp(_LEAST, 1).log()
 
         shares = [dominated_share(x, z, self.gamma) for x, z in zip(log_ratio, log_ratio_z, strict=True)]

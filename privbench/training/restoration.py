@@ -30,7 +30,7 @@ class Restorer:
     nothing, so that it loses to neither.
 
     Attributes:
-        network: takes a released image beside its estimate, gives a correction.
+        network: takes a released image beside its estimate and the prior, gives a correction.
         estimate: released images -> first estimates, same shape.
         prior: [C, H, W], the mean training image.
         blend: weights of the restored image, the estimate and the prior.
@@ -50,20 +50,31 @@ class Restorer:
         """Whether the network beats the estimate that it started from, on validation data."""
         return min(self.validation[1:]) < self.validation[0]
 
-    def restore(self, released: torch.Tensor, batch_size: int = 512) -> torch.Tensor:
-        """Restored images in [0, 1], float32 [N, C, H, W]; the estimate alone if that is better."""
+    def restore(self, released: torch.Tensor, blended: bool = True, batch_size: int = 512) -> torch.Tensor:
+        """Restored images in [0, 1], float32 [N, C, H, W]; the estimate alone if that is better.
+
+        ``blended`` is best for the squared error; the network alone is best for SSIM.
+        """
         if not self.helps:
             return self.estimate(released)
         parts = []
         for part in torch.split(released, batch_size):
-            terms = _terms(self.network, part, self.estimate, self.prior)
-            parts.append(sum(w * term for w, term in zip(self.blend, terms, strict=True)))
+            restored, estimate, prior = _terms(self.network, part, self.estimate, self.prior)
+            weights = self.blend if blended else (1.0, 0.0, 0.0)
+            parts.append(weights[0] * restored + weights[1] * estimate + weights[2] * prior)
         return torch.cat(parts).clamp(0, 1)
 
 
-def correct(network: torch.nn.Module, released: torch.Tensor, estimate: torch.Tensor) -> torch.Tensor:
-    """The estimate plus the network's correction, not clipped."""
-    inputs = torch.cat([released, estimate], 1).contiguous(memory_format=torch.channels_last)
+def correct(
+    network: torch.nn.Module, released: torch.Tensor, estimate: torch.Tensor, prior: torch.Tensor
+) -> torch.Tensor:
+    """The estimate plus the network's correction, not clipped.
+
+    The network sees the prior [C, H, W] too, which tells it where in the image it is.
+    """
+    inputs = torch.cat([released, estimate, prior.expand_as(estimate)], 1).contiguous(
+        memory_format=torch.channels_last
+    )
     with torch.autocast(released.device.type, torch.bfloat16, enabled=released.is_cuda):
         residual: torch.Tensor = network(inputs)
     return estimate + residual.float()
@@ -109,16 +120,18 @@ def train_restorer(
     channels, device = originals.shape[1], originals.device
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(seed, "weights") % 2**63)
-        network = UNet(2 * channels, channels, width)
+        network = UNet(3 * channels, channels, width)
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.Adam(network.parameters(), lr=lr)
     order = torch.Generator().manual_seed(derive_seed(seed, "order"))
 
+    first = pairs(0)
+    prior = first[1].double().mean(0).float()
     losses: list[float] = []
-    curve = [_validate(None, released, originals, estimate)]
+    curve = [_validate(None, validation, estimate, prior)]
     best = copy.deepcopy(network.state_dict())
     for epoch in range(epochs):
-        inputs, targets = pairs(epoch)
+        inputs, targets = first if epoch == 0 else pairs(epoch)
         starts = estimate(inputs)
         steps = math.ceil(len(inputs) / batch_size)
         total = torch.zeros((), device=device)
@@ -126,7 +139,7 @@ def train_restorer(
         for step, index in enumerate(torch.split(shuffled, batch_size)):
             optimizer.param_groups[0]["lr"] = lr * _schedule((epoch * steps + step) / (epochs * steps))
             optimizer.zero_grad()
-            restored = correct(network, inputs[index], starts[index])
+            restored = correct(network, inputs[index], starts[index], prior)
             if not torch.isfinite(restored).all():
                 raise TrainingDiverged(f"a restored image became NaN or infinite in epoch {epoch + 1}")
             loss = restoration_loss(restored, targets[index])
@@ -134,14 +147,13 @@ def train_restorer(
             optimizer.step()
             total += loss.detach()
         losses.append(float(total) / steps)
-        curve.append(_validate(network, released, originals, estimate))
+        curve.append(_validate(network, validation, estimate, prior))
         if curve[-1] == min(curve[1:]):
             best = copy.deepcopy(network.state_dict())
         if on_epoch:
             on_epoch(epoch + 1, epochs)
     network.load_state_dict(best)
     network.eval()
-    prior = targets.double().mean(0).float()
     blend = _fit_blend(_terms(network, released, estimate, prior), originals)
     return Restorer(network, estimate, prior, blend, tuple(losses), tuple(curve))
 
@@ -151,7 +163,7 @@ def _terms(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     with torch.inference_mode():
         first = estimate(released)
-        restored = correct(network, released, first).clamp(0, 1)
+        restored = correct(network, released, first, prior).clamp(0, 1)
     # Copies made outside inference mode, so that callers may go on computing with them.
     return restored.clone(), first.clone(), prior.expand_as(first)
 
@@ -171,10 +183,11 @@ def _schedule(done: float) -> float:
 
 
 def _validate(
-    network: torch.nn.Module | None, released: torch.Tensor, originals: torch.Tensor, estimate: Estimate
+    network: torch.nn.Module | None, pairs: Pairs, estimate: Estimate, prior: torch.Tensor
 ) -> float:
+    released, originals = pairs
     with torch.inference_mode():
         restored = estimate(released)
         if network is not None:
-            restored = correct(network, released, restored)
+            restored = correct(network, released, restored, prior)
         return float(restoration_loss(restored.clamp(0, 1), originals))

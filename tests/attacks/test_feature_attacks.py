@@ -1,0 +1,72 @@
+"""Laws of the feature attacks."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from fakes import World, make_world
+
+from privbench.core import registry
+from privbench.core.errors import UserError
+from privbench.core.games import FeatureChallenge
+
+
+def _guess(world: World, selector: str, *targets: str) -> torch.Tensor:
+    cardinalities = tuple(10 if target == "class" else 2 for target in targets)
+    challenge = FeatureChallenge(world.released, targets, cardinalities)
+    return challenge.check(registry.create("attack", selector).guess(world.view, challenge))
+
+
+def test_blind_answers_the_majority() -> None:
+    world = make_world()
+    known = world.view.auxiliary
+    assert (_guess(world, "blind", "class") == known.labels.bincount().argmax()).all()
+    both = _guess(world, "blind", "low", "odd")
+    majority = (known.attributes.double().mean(0) > 0.5).long()
+    assert (both == majority[[1, 0]]).all()
+
+
+def test_classifier_reads_digits_through_a_shuffle() -> None:
+    world = make_world(window=4)
+    guess = _guess(world, "classifier[epochs=10]", "class")
+    assert float((guess[:, 0] == world.private.labels).double().mean()) > 0.7
+    assert world.view.queries == {}
+    assert len(world.view.log["loss"]) == 10
+    assert world.view.log["loss"][-1] < world.view.log["loss"][0]
+
+
+def test_classifier_reads_attributes_in_the_order_asked() -> None:
+    world = make_world(window=2)
+    guess = _guess(world, "classifier[epochs=10]", "low", "odd")
+    right = (guess == world.private.attributes[:, [1, 0]]).double().mean(0)
+    assert float(right.min()) > 0.8
+
+
+def test_classifier_is_at_chance_on_noise() -> None:
+    right = []
+    for seed in range(3):
+        world = make_world(leaky=False, seed=seed)
+        guess = _guess(world, "classifier", "class")
+        right.append(float((guess[:, 0] == world.private.labels).double().mean()))
+    # 300 answers at 0.1: three standard errors are 0.052.
+    assert abs(sum(right) / 3 - 0.1) < 0.052
+
+
+def test_feature_with_one_value_is_answered() -> None:
+    world = make_world()
+    world.view.auxiliary.attributes[:, 0] = 1
+    assert _guess(world, "classifier", "odd").unique().tolist() == [1]
+
+
+@pytest.mark.parametrize("name", ["blind", "classifier"])
+def test_unknown_features_are_refused(name: str) -> None:
+    world = make_world()
+    with pytest.raises(UserError, match="has no attributes beard"):
+        _guess(world, name, "odd", "beard")
+
+
+def test_too_little_auxiliary_data_is_refused() -> None:
+    world = make_world()
+    world.view.auxiliary = world.view.auxiliary[:9]
+    with pytest.raises(UserError, match="at least 10 auxiliary images"):
+        _guess(world, "classifier", "class")
