@@ -19,21 +19,21 @@ def leaderboard(
     out: Annotated[Path, typer.Option(help="Where the tables go.")] = Path("leaderboards"),
 ) -> None:
     """Write markdown and CSV leaderboards from records: same records, same bytes."""
+    folders = source or [Path("runs")]
+    for folder in folders:
+        if next(folder.rglob("records/*/*.json"), None) is None:
+            raise UserError(
+                f"--from {folder}: no records there. Give a folder that privbench run wrote (--out)."
+            )
     from privbench.report.leaderboard import write_leaderboards
     from privbench.runner.results import load_results
 
-    results = []
-    for folder in source or [Path("runs")]:
-        if not folder.is_dir():
-            raise UserError(f"--from {folder}: no such folder. Give a folder that privbench run wrote.")
-        try:
-            results += load_results(folder)
-        except CorruptArtefact as error:
-            raise UserError(
-                f"{error}. Delete the file, or run the cell again, then repeat this command."
-            ) from error
-    if not results:
-        raise UserError("no records found. Give --from the --out folder of privbench run.")
+    try:
+        results = [result for folder in folders for result in load_results(folder)]
+    except CorruptArtefact as error:
+        raise UserError(
+            f"{error}. Delete the file, or run the cell again, then repeat this command."
+        ) from error
     written = write_leaderboards(results, out)
     console = Console(highlight=False)
     for path in written:

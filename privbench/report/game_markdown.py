@@ -106,7 +106,8 @@ def _certification(certificates: Sequence[Certificate]) -> str:
     ]
     return (
         "Certification: an attack counts where its gain over the floor is above zero on "
-        f"{code(BREAK)} (one-sided 95% lower bound) and not above zero on {code(NULL)} (99%).\n\n"
+        f"{code(BREAK)} (one-sided 95% lower bound) and not above zero on "
+        f"{code(NULL)} (99% over all attacks of the game).\n\n"
         f"{markdown_table(header, rows)}"
     )
 

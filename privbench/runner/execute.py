@@ -25,7 +25,7 @@ from privbench.core.registry import create
 from privbench.core.threat import Game, Surface
 from privbench.runner.flags import flags_of
 from privbench.runner.pictures import keep_pictures
-from privbench.runner.plan import FLOOR, PlannedCell
+from privbench.runner.plan import PlannedCell
 from privbench.runner.provenance import device_text, git_state, layer_hash, method_hash, text_hash, versions
 from privbench.runner.results import Result
 from privbench.runner.scoring import metrics_of, score
@@ -119,7 +119,7 @@ def _executed(stage: Stage, planned: PlannedCell) -> Result:
         guarantee=stage.fit(defense).guarantee,
         queries=queries,
         log=log,
-        flags=flags_of(metrics, figures, guess, log, floor=attack.registry_name == FLOOR),
+        flags=flags_of(metrics, figures, guess, log, floor=attack.registry_name == "blind"),
         cost=Cost(
             attack_seconds=seconds,
             fit_seconds=fit_seconds,
@@ -211,6 +211,7 @@ def _record(stage: Stage, planned: PlannedCell, **fields: Any) -> Record:
                 "model": setting.model.model_dump(mode="json"),
                 "defense": planned.defense.model_dump(mode="json"),
                 "attack": planned.attack.model_dump(mode="json"),
+                "classes": stage.classes,
                 "training": setting.config.model_dump(mode="json"),
             },
             seeds={"root": setting.seed}

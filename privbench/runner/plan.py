@@ -18,7 +18,11 @@ from privbench.core.selector import parse_selector
 from privbench.core.threat import Game, why_not
 
 CONTROLS = ("none", "blackout")
-FLOOR = "blind"
+FLOORS: dict[str, frozenset[Game]] = {
+    "blind": frozenset(Game),
+    "blind[aim=ssim]": frozenset({Game.RECONSTRUCTION}),
+}
+"""The best prior-only adversaries and the games in which they differ."""
 
 T = TypeVar("T", bound=Method)
 
@@ -90,7 +94,7 @@ def make_plan(
     """Plan a run.
 
     With ``controls`` the plan also holds what leakage is measured against: the attacks on
-    ``none`` (ceiling) and ``blackout`` (certification), and ``blind`` on every defense (floor).
+    ``none`` (ceiling) and ``blackout`` (certification), and ``FLOORS`` on every defense.
 
     Raises:
         UserError: an unknown name, a bad parameter, a dataset that is not there, or nothing to run.
@@ -113,12 +117,12 @@ def make_plan(
         chosen_defenses = _with(
             [cast("Defense", registry.create("defense", c)) for c in CONTROLS], chosen_defenses
         )
-        chosen_attacks = _with([cast("Attack", registry.create("attack", FLOOR))], chosen_attacks)
+        chosen_attacks = _with([cast("Attack", registry.create("attack", f)) for f in FLOORS], chosen_attacks)
     cells = [
         PlannedCell(defense, attack, game, _reason(defense, attack, game))
         for defense in chosen_defenses
         for attack in chosen_attacks
-        for game in sorted(attack.games & games)
+        for game in sorted(attack.games & games & FLOORS.get(attack.selector, frozenset(Game)))
     ]
     return Plan(source, chosen_model, scale, tuple(dict.fromkeys(seeds)), tuple(cells))
 

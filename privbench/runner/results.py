@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 
 from privbench.core.errors import CorruptArtefact
-from privbench.core.records import Record, dump_record, load_record
+from privbench.core.records import Cell, Record, dump_record, load_record
 from privbench.runner.artefacts import read_tensors, write_tensors, write_text
 
 _CLUSTERS = "clusters"
@@ -29,10 +31,19 @@ class Result:
     clusters: torch.Tensor | None = None
 
 
-def save_result(folder: Path, result: Result) -> Path:
+def result_path(out: Path, cell: Cell) -> Path:
+    """Where the record of ``cell`` is kept below ``out``: one file for a cell, readable by its name."""
+    parts = [cell.defense, cell.attack, cell.game.value, cell.scale, f"seed-{cell.seed}"]
+    words = [re.sub(r"[^a-z0-9]+", "-", part.lower()).strip("-") for part in parts]
+    # Different selectors may read the same once simplified, so that a hash tells them apart.
+    digest = hashlib.sha256(cell.model_dump_json().encode()).hexdigest()[:8]
+    folder = re.sub(r"[^a-z0-9]+", "-", cell.dataset.lower()).strip("-")[-60:]
+    return out / "records" / folder / f"{'--'.join(words)[:150]}--{digest}.json"
+
+
+def save_result(out: Path, result: Result) -> Path:
     """Write the columns, then the record, each whole or not at all; return the record's path."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{result.record.key}.json"
+    path = result_path(out, result.record.cell)
     named = {f"{m}/{name}": t for m, cols in result.columns.items() for name, t in cols.items()}
     if result.clusters is not None:
         named[_CLUSTERS] = result.clusters
@@ -92,5 +103,5 @@ def load_results(folder: Path) -> list[Result]:
     Raises:
         CorruptArtefact: one of them is damaged.
     """
-    found = [load_result(path) for path in sorted(folder.rglob("records/*.json"))]
+    found = [load_result(path) for path in sorted(folder.rglob("records/*/*.json"))]
     return sorted(found, key=lambda r: r.record.cell.model_dump_json())

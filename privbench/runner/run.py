@@ -7,9 +7,9 @@ from pathlib import Path
 
 from privbench.core.errors import CorruptArtefact
 from privbench.runner.cache import Cache
-from privbench.runner.execute import cell_key, execute
+from privbench.runner.execute import cell_key, cell_of, execute
 from privbench.runner.plan import Plan
-from privbench.runner.results import Result, load_result, save_result
+from privbench.runner.results import Result, load_result, result_path, save_result
 from privbench.runner.settings import Setting
 from privbench.runner.stage import Progress, Stage
 
@@ -41,18 +41,17 @@ def run_plan(
         stage = Stage(setting, cache, progress)
         for planned in plan.cells:
             announce(done, total, f"{planned.defense.selector} × {planned.attack.selector}, seed {seed}")
-            path = out / "records" / f"{cell_key(setting, planned)}.json"
-            result = _finished(path, warn)
+            result = _finished(result_path(out, cell_of(setting, planned)), cell_key(setting, planned), warn)
             reused = result is not None
             if result is None:
                 result = execute(stage, planned)
-                save_result(path.parent, result)
+                save_result(out, result)
             done += 1
             yield result, reused
     announce(done, total, "")
 
 
-def _finished(path: Path, warn: Callable[[str], None]) -> Result | None:
+def _finished(path: Path, key: str, warn: Callable[[str], None]) -> Result | None:
     if not path.exists():
         return None
     try:
@@ -60,4 +59,4 @@ def _finished(path: Path, warn: Callable[[str], None]) -> Result | None:
     except CorruptArtefact as error:
         warn(f"{error}; the cell will be run again")
         return None
-    return None if result.record.status == "failed" else result
+    return result if result.record.key == key and result.record.status != "failed" else None

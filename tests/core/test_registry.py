@@ -17,7 +17,7 @@ def test_every_method_is_complete(kind, name):
     cls = registry.find(kind, name)
     assert cls.registry_name == name
     assert cls.kind == kind
-    assert (cls.__doc__ or "").strip().splitlines()[0].endswith(".")
+    assert (cls.__doc__ or "").strip().splitlines()[0].endswith((".", "?"))
     path = registry.source_path(kind, name)
     assert path is not None
     assert path.stem == name.replace("-", "_")
