@@ -251,7 +251,7 @@ def test_two_runs_at_once_do_not_harm_each_other(tmp_path):
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-        )  # fmt: skip
+        )
         for _ in range(2)
     ]
     for process in processes:
