@@ -87,7 +87,9 @@ def main() -> None:
         f"batches of {given.batch_size}, {given.device}, {len(os.sched_getaffinity(0))} cores, "
         f"load {os.getloadavg()[0]:.1f}; fastest of {given.repeats} rounds\n"
     )
-    print("| way | seconds | speed over the faster one by one | largest difference of a weight |")
+    print(
+        "| way | seconds | speed over the faster one by one | largest difference of a weight from 1 thread |"
+    )
     print("| --- | ---: | ---: | ---: |")
     reference = results["one by one, 1 thread"]
     for name in ways:

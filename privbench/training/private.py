@@ -68,7 +68,8 @@ def train_private(
     assert privacy is not None
     count, steps = len(job.labels), total_steps(job)
     sigma = _noise_multiplier(privacy, count, steps, job)
-    module = prepare_module(job, device)
+    # Per-sample gradients are contiguous, and fused optimisers want weights and gradients alike.
+    module = prepare_module(job, device).to(memory_format=torch.contiguous_format)
     _check_module(job, module)
     with _quiet():
         step, optimizer, sampler, engine = _make_private(job, privacy, sigma, module)

@@ -57,17 +57,18 @@ def train_in_processes(jobs: Sequence[TrainingJob], done: Callable[[int, Trained
         PrivbenchError: a process was killed. What a job raises is raised here as it is.
     """
     arrays: dict[Any, np.ndarray] = {}
-    tasks = [
+    parent = os.getpid()
+    # Made when a process is about to take them, so that few jobs at once are being handed over.
+    tasks = (
         joblib.delayed(_work)(
-            os.getpid(), index, _portable(job), _array(job.images, arrays), _array(job.labels, arrays)
+            parent, index, _portable(job), _array(job.images, arrays), _array(job.labels, arrays)
         )
         for index, job in enumerate(jobs)
-    ]
+    )
     workers = min(worker_count(), len(jobs))
     with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
-        results = joblib.Parallel(
-            n_jobs=workers, return_as="generator_unordered", pre_dispatch="all", batch_size=1
-        )(tasks)
+        pool = joblib.Parallel(n_jobs=workers, return_as="generator_unordered", batch_size=1)
+        results = pool(tasks)
         try:
             for index, trained, weights in results:
                 done(index, replace(trained, weights={k: torch.from_numpy(v) for k, v in weights.items()}))

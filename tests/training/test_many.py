@@ -13,6 +13,7 @@ import torch
 
 from privbench.core.errors import DataError, TrainingDiverged, UserError
 from privbench.core.training import PrivacySettings, TrainedModel
+from privbench.training import loop
 from privbench.training.many import train_many
 from privbench.training.modules import load_module
 from privbench.training.predict import log_probs
@@ -238,6 +239,21 @@ def test_batched_on_cuda_agrees_with_the_cpu(make_job, digits, optimizer):
     for way in ("serial", "batched"):
         cuda = train_many(jobs, "cuda", way)
         assert all(_distance(a, b, j, digits) < 1e-6 for a, b, j in zip(cpu, cuda, jobs, strict=True))
+
+
+@pytest.mark.parametrize("way", ["serial", "batched"])
+def test_mixed_precision_learns_float32_weights(make_job, digits, way, monkeypatch):
+    # What CUDA does, in bfloat16 on the CPU.
+    monkeypatch.setattr(loop, "half_precision", lambda device, dtype: torch.bfloat16)
+    monkeypatch.setattr(loop, "memory_format", lambda device: torch.channels_last)
+    jobs = [make_job(seed=s, count=1200, epochs=10) for s in range(2)]
+    images, labels = (values[1200:] for values in digits)
+    for job, trained in zip(jobs, train_many(jobs, "cpu", way), strict=True):
+        assert all(value.dtype == torch.float32 for value in trained.weights.values())
+        assert all(value.is_contiguous() for value in trained.weights.values())
+        module = load_module(job.model, (1, 8, 8), 10, trained.weights, "cpu")
+        accuracy = (log_probs(module, images).argmax(1) == labels).float().mean()
+        assert accuracy > 0.85
 
 
 @pytest.mark.cuda
