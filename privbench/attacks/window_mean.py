@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, PositiveInt
 
 from privbench.attacks._analytic import best_window, window_means
 from privbench.core.attack import ReconstructionAttack
@@ -25,8 +25,8 @@ class WindowMean(ReconstructionAttack):
 
     source: ClassVar[str] = "privbench's analytic attack on shuffles: the window's multiset is invariant"
 
-    window: int | Literal["entire"] | None = Field(
-        None, gt=0, description="side in pixels, or entire; by default chosen on auxiliary images"
+    window: PositiveInt | Literal["entire"] | None = Field(
+        None, description="side in pixels, or entire; by default chosen on auxiliary images"
     )
 
     def guess(self, view: AdversaryView, challenge: ReconstructionChallenge) -> torch.Tensor:

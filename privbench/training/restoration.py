@@ -96,7 +96,7 @@ def train_restorer(
     seed: int,
     width: int = 16,
     batch_size: int = 32,
-    lr: float = 4e-3,
+    lr: float = 3e-3,
     on_epoch: Callable[[int, int], None] | None = None,
 ) -> Restorer:
     """Train a residual U-Net on (released, original) pairs and keep its best epoch.

@@ -56,7 +56,7 @@ class NeighbourModel:
 
     def log_probs(self, images: torch.Tensor, jitter: torch.Tensor) -> torch.Tensor:
         distance = torch.cdist(images.flatten(1), self.points)
-        kernel = torch.exp(-(distance**2) / 4)
+        kernel = torch.exp(-(distance**2) / 2)
         logits = (kernel @ self.votes + 0.05).log() + 0.2 * jitter
         return logits.log_softmax(-1)
 
