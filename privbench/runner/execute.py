@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import resource
 import time
 from typing import Any
@@ -116,7 +117,7 @@ def _executed(stage: Stage, planned: PlannedCell) -> Result:
         utility=utility,
         plain_utility=plain,
         release=_release(stage, defense),
-        guarantee=stage.fit(defense).guarantee,
+        guarantee={k: "inf" if v == math.inf else v for k, v in stage.fit(defense).guarantee.items()},
         queries=queries,
         log=log,
         flags=flags_of(metrics, figures, guess, log, floor=attack.registry_name == "blind"),
