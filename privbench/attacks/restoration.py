@@ -12,7 +12,7 @@ from privbench.core.attack import ReconstructionAttack
 from privbench.core.errors import UserError
 from privbench.core.games import ReconstructionChallenge
 from privbench.core.registry import register
-from privbench.core.scale import by_scale
+from privbench.core.scale import Scale, by_scale
 from privbench.core.threat import Knowledge, Surface
 from privbench.core.view import AdversaryView
 
@@ -43,7 +43,12 @@ class Restoration(ReconstructionAttack):
         "public-prior", description="protects auxiliary images itself, or asks the defender's oracle"
     )
     aim: Literal["mse", "ssim"] = Field("mse", description="blend for the least squared error, or not")
-    epochs: int | None = Field(None, ge=1, le=1000, description="training epochs; by scale 2, 8 or 40")
+    epochs: int | None = Field(
+        None,
+        ge=1,
+        le=1000,
+        description="training epochs; by scale 2, 8 or 40, more where there are few images",
+    )
     width: int = Field(16, ge=4, le=256, description="channels of the U-Net's first level")
 
     @property
@@ -84,7 +89,7 @@ class Restoration(ReconstructionAttack):
             pairs,
             validation,
             estimate=lambda released: window_means(released, window),
-            epochs=self.epochs if self.epochs is not None else by_scale(view.scale, 2, 8, 40),
+            epochs=self.epochs or self._default_epochs(view.scale, len(train)),
             seed=view.seed("network"),
             width=self.width,
             on_epoch=lambda done, total: view.progress(done, total, "restoration"),
@@ -94,6 +99,12 @@ class Restoration(ReconstructionAttack):
         view.log["blend"] = list(restorer.blend)
         view.log["window"] = [float(side) for side in window]
         return restorer.restore(challenge.released.to(view.device), blended=self.aim == "mse")
+
+    @staticmethod
+    def _default_epochs(scale: Scale, count: int) -> int:
+        # An epoch of few images is too few steps for a fixed number of epochs to teach anything.
+        epochs, least_images = by_scale(scale, (2, 500), (8, 6400), (40, 100_000))
+        return max(epochs, least_images // count)
 
     def _protect(self, view: AdversaryView, images: torch.Tensor, epoch: int) -> torch.Tensor:
         if self.adversary == "chosen-inputs":

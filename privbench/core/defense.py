@@ -14,7 +14,7 @@ from privbench.core.images import LabelledImages
 from privbench.core.keys import Keys
 from privbench.core.method import Method
 from privbench.core.threat import Surface
-from privbench.core.training import PrivacySettings
+from privbench.core.training import PrivacySettings, TrainingConfig
 
 
 class Defense(Method):
@@ -56,6 +56,10 @@ class Defense(Method):
     def training_set(self, private: LabelledImages, public: LabelledImages, seed: int) -> LabelledImages:
         """What the deployed model trains on, before protection; the private data by default."""
         return private
+
+    def training_config(self, config: TrainingConfig) -> TrainingConfig:
+        """How the deployed model is trained, given the run's ``config``; that itself by default."""
+        return config
 
     def privacy(self, count: int) -> PrivacySettings | None:
         """Settings for differentially private training on ``count`` samples, or None."""

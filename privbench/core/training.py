@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,12 +16,14 @@ class TrainingConfig(BaseModel):
     """How a classifier is trained.
 
     ``augment`` shifts images by up to two pixels in training (with horizontal flips when
-    ``flip``), on the device. ``schedule`` is the learning rate over all steps.
+    ``flip``), on the device. ``schedule`` is the learning rate over all steps. ``min_steps`` is for
+    few images: see ``fitted``.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     epochs: int = Field(30, ge=1)
+    min_steps: int = Field(0, ge=0)
     batch_size: int = Field(64, ge=1)
     optimizer: Literal["sgd", "adam", "st-adam"] = "sgd"
     lr: float = Field(0.05, gt=0)
@@ -35,6 +38,15 @@ class TrainingConfig(BaseModel):
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     augment: bool = False
     flip: bool = False
+
+    def fitted(self, count: int) -> TrainingConfig:
+        """The configuration for ``count`` images: at least eight batches an epoch, ``min_steps`` in all.
+
+        An epoch of a small dataset is so few steps that a fixed number of epochs would train nothing.
+        """
+        batch = min(self.batch_size, max(8, count // 8))
+        epochs = max(self.epochs, math.ceil(self.min_steps / math.ceil(count / batch)))
+        return self.model_copy(update={"batch_size": batch, "epochs": epochs, "min_steps": 0})
 
 
 class PrivacySettings(BaseModel):

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from privbench.core.defense import TrainingDefense
 from privbench.core.errors import UserError
 from privbench.core.registry import register
-from privbench.core.training import PrivacySettings
+from privbench.core.training import PrivacySettings, TrainingConfig
 
 
 @register("dp-sgd")
@@ -18,6 +18,8 @@ class DpSgd(TrainingDefense):
 
     The guarantee is about one training image more or less (add or remove, Poisson sampling). It
     bounds membership inference against the model; it does not protect an image that is sent to it.
+    Learning rate and batch are those that served best at ε = 8 on auxiliary data of MNIST-5k: private
+    training wants larger batches than plain training, and an untuned row would flatter the others.
     """
 
     source = "Abadi et al., Deep Learning with Differential Privacy, CCS 2016, algorithm 1"
@@ -30,12 +32,18 @@ class DpSgd(TrainingDefense):
     )
     accountant: Literal["prv", "rdp"] = Field("prv", description="how the budget is counted")
     mode: Literal["hooks", "ghost"] = Field("hooks", description="per-sample gradients, or norms only")
+    lr: float = Field(0.1, gt=0, description="learning rate, in place of the run's")
+    batch_size: int = Field(128, ge=1, description="expected batch, in place of the run's")
 
     @model_validator(mode="after")
     def _one_budget(self) -> Self:
         if self.noise_multiplier is not None and self.epsilon != type(self).model_fields["epsilon"].default:
             raise ValueError("give epsilon or noise_multiplier, not both")
         return self
+
+    def training_config(self, config: TrainingConfig) -> TrainingConfig:
+        """The run's configuration with this defense's learning rate and batch size."""
+        return config.model_copy(update={"lr": self.lr, "batch_size": self.batch_size})
 
     def privacy(self, count: int) -> PrivacySettings:
         """Settings for ``count`` training samples.

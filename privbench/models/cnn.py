@@ -34,6 +34,7 @@ class Cnn(Model):
             DataError: a side is below 16 pixels.
         """
         from privbench.models._adapt import require_side
+        from privbench.models._blocks import Centre
 
         require_side(self, shape, self.min_side)
         nn = torch.nn
@@ -45,7 +46,7 @@ class Cnn(Model):
         while max(height, width) > 8:
             deeper.append(self._stage(wide, wide, 3))
             height, width = -(-height // 2), -(-width // 2)
-        parts: dict[str, torch.nn.Module] = {"stage1": stages[0], "stage2": stages[1]}
+        parts: dict[str, torch.nn.Module] = {"centre": Centre(), "stage1": stages[0], "stage2": stages[1]}
         if deeper:
             parts["deeper"] = nn.Sequential(*deeper)
         parts["flat"] = nn.Flatten()

@@ -62,6 +62,7 @@ def training_job(
     data = defense.training_set(private, public, seed)
     seeds = [keys_seed] + [derive_seed(keys_seed, "version", v) for v in range(1, defense.versions)]
     images = torch.stack([model_inputs(defense, data.images, s) for s in seeds])
+    config = defense.training_config(config.fitted(len(data)))
     return TrainingJob(model, config, images, data.labels, classes, seed, defense.privacy(len(data)))
 
 

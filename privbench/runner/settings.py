@@ -17,8 +17,8 @@ def training_config(scale: Scale) -> TrainingConfig:
     """How every target, plain and shadow model of a run at ``scale`` is trained."""
     return by_scale(
         scale,
-        TrainingConfig(epochs=12),
-        TrainingConfig(epochs=30),
+        TrainingConfig(epochs=12, min_steps=200),
+        TrainingConfig(epochs=30, min_steps=500),
         TrainingConfig(epochs=90, batch_size=128, lr=0.1, augment=True),
     )
 

@@ -199,7 +199,7 @@ class Stage:
         trained = self.cache.load_model(path)
         if trained is None:
             data = self.auxiliary()
-            config = self.setting.config.model_copy(update={"augment": True})
+            config = self.setting.config.fitted(len(data)).model_copy(update={"augment": True})
             trained = train(
                 TrainingJob(
                     self.setting.model,

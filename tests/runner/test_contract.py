@@ -25,7 +25,7 @@ CELLS = [
 @pytest.fixture(scope="module")
 def leaky_stage(shared_cache):
     patch = pytest.MonkeyPatch()
-    patch.setattr(settings, "training_config", lambda scale: TrainingConfig(epochs=40))
+    patch.setattr(settings, "training_config", lambda scale: TrainingConfig(epochs=40, batch_size=32))
     setting = Setting(
         dataset_source("mnist-5k[label_noise=0.3]"), registry.create("model", "cnn"), 0, "smoke", "cpu"
     )
