@@ -75,7 +75,8 @@ def _defenses(board: Board, notes: Notes) -> str:
 def _defense(row: DefenseRow, games: Sequence[Game], notes: Notes) -> list[str]:
     worst = row.overall
     rank = "control" if row.control else DASH if row.rank is None else str(row.rank)
-    cells = [rank, code(row.defense), worst.status + notes(*worst.notes)]
+    status = DASH if row.control else worst.status
+    cells = [rank, code(row.defense), status + notes(*worst.notes)]
     if worst.leakage is None:
         cells += [DASH + notes(worst.reason), DASH, DASH]
     else:

@@ -46,7 +46,7 @@ def _print_defenses(board: Board, console: Console) -> None:
             [
                 Text("control" if row.control else DASH if row.rank is None else str(row.rank)),
                 Text(row.defense, style="dim" if row.control else ""),
-                Text(worst.status, style=_STYLES.get(worst.status, "")),
+                Text(DASH if row.control else worst.status, style=_STYLES.get(worst.status, "")),
                 Text(spread(worst.leakage) or DASH),
                 Text(number(worst.leakage.bound) if worst.leakage else DASH),
                 Text(f"{worst.attack}, {worst.metric}" if worst.leakage else DASH),

@@ -83,3 +83,9 @@ def test_the_same_seed_gives_the_same_guess(stage, attack, game):
     second, again, _, _ = play(stage, defense, attack, game)
     assert torch.equal(first, second)
     assert queries == again
+
+
+def test_dp_sgd_lowers_lira(leaky_stage, results):
+    plain = figure(leaky_stage, results, "none", "lira", Game.MEMBERSHIP)
+    private = figure(leaky_stage, results, "dp-sgd", "lira", Game.MEMBERSHIP)
+    assert private.value < plain.value - 0.05
