@@ -26,6 +26,7 @@ def leaderboard(
                 f"--from {folder}: no records there. Give a folder that privbench run wrote (--out)."
             )
     from privbench.report.leaderboard import write_leaderboards
+    from privbench.report.roc import write_roc
     from privbench.runner.results import load_results
 
     try:
@@ -34,7 +35,7 @@ def leaderboard(
         raise UserError(
             f"{error}. Delete the file, or run the cell again, then repeat this command."
         ) from error
-    written = write_leaderboards(results, out)
+    written = [*write_leaderboards(results, out), *write_roc(results, out / "roc")]
     console = Console(highlight=False)
     for path in written:
         console.print(str(path), soft_wrap=True)

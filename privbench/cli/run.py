@@ -77,6 +77,7 @@ def _check_folder(out: Path) -> None:
 
 def _execute(plan: Plan, device: str, out: Path, *, quiet: bool, as_json: bool) -> None:
     from privbench.report.galleries import write_galleries
+    from privbench.report.roc import write_roc
     from privbench.report.table import print_results
     from privbench.runner.run import run_plan
 
@@ -93,7 +94,7 @@ def _execute(plan: Plan, device: str, out: Path, *, quiet: bool, as_json: bool) 
         console = Console(highlight=False)
         print_results(results, console)
         try:
-            pictures = write_galleries(results, out)
+            pictures = [*write_galleries(results, out), *write_roc(results, out / "pictures")]
         except CannotWrite as error:
             pictures = []
             reporter.warn(str(error))
