@@ -122,7 +122,11 @@ def _guarantee(records: Sequence[Record]) -> dict[str, float | str]:
 
 
 def _float(value: float | str | None) -> float:
-    return float(value) if isinstance(value, int | float) else -math.inf
+    # JSON has no infinity, so that a record writes an infinite budget as text.
+    try:
+        return -math.inf if value is None else float(value)
+    except ValueError:
+        return -math.inf
 
 
 def _ratio(pairs: Iterable[tuple[float, float]]) -> float | None:

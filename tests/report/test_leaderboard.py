@@ -131,6 +131,18 @@ def test_defenses_csv(written):
     assert found["vim[window=7]"]["rank"] == found["pixelate[block=7,mode=mean]"]["rank"]
 
 
+def test_the_weakest_guarantee_of_all_seeds_is_shown_and_none_is_weaker_than_infinity(tmp_path):
+    # A record writes an infinite budget as text, since JSON has no infinity.
+    for name, budgets in {"finite": (8.0, 12.0), "infinite": ("inf", 12.0)}.items():
+        seeds = [
+            result("dp-sgd", "blind", seed=seed, guarantee={"epsilon": budget, "delta": 1e-5})
+            for seed, budget in enumerate(budgets)
+        ]
+        write_leaderboards(seeds, tmp_path / name)
+    shown = {p.parent.name: rows((p.parent, None), p.name)[0]["epsilon"] for p in tmp_path.glob("*/toy.csv")}
+    assert shown == {"finite": "12.0", "infinite": "inf"}
+
+
 def test_does_not_apply_is_a_dash_with_its_reason(written):
     text = (written[0] / "toy.md").read_text()
     line = next(x for x in text.splitlines() if x.startswith("| ") and "`dp-sgd[epsilon=8]`" in x)
