@@ -39,6 +39,11 @@ class Board:
         return tuple(sorted({r.cell.seed for r in self.records}))
 
     @property
+    def utility_metric(self) -> str:
+        """The figure of utility that is shown; ``utility`` where none was measured."""
+        return next((row.utility_metric for row in self.defenses if row.utility_metric), "utility")
+
+    @property
     def fingerprint(self) -> str:
         """SHA-256 over the keys of all records, 16 hexadecimal digits."""
         return hashlib.sha256("\n".join(sorted(r.key for r in self.records)).encode()).hexdigest()[:16]

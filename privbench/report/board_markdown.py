@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from privbench.core.records import Figure
 from privbench.core.threat import Game
 from privbench.report.board import Board
 from privbench.report.cells import BREAK, FLOOR, NULL
@@ -58,11 +59,10 @@ def _setting(board: Board) -> str:
 
 
 def _defenses(board: Board, notes: Notes) -> str:
-    utility = next((row.utility_metric for row in board.defenses if row.utility_metric), "utility")
     header = ["Rank", "Defense", "Status", "Worst case", "Bound", "By"]
     header += [game.value.capitalize() for game in board.games]
     header += [
-        escape(utility.capitalize()),
+        escape(board.utility_metric.capitalize()),
         "Relative utility",
         "Guarantee",
         "Training",
@@ -101,24 +101,23 @@ def _verdict(rating: Rating, notes: Notes) -> str:
 
 
 def _deployments(board: Board) -> str:
-    parts = []
-    for title, part in (("Utility", "utility"), ("Released images", "release")):
-        names = sorted({m for row in board.defenses for m in getattr(row, part)})
-        rows = [
-            [code(row.defense), *(figure_or_dash(getattr(row, part).get(m)) for m in names)]
-            for row in board.defenses
-            if getattr(row, part)
-        ]
-        if title == "Utility":
-            for row in rows:
-                source = next(r for r in board.defenses if code(r.defense) == row[0])
-                row += [figure_or_dash(source.plain_utility.get(m)) for m in names]
-        header = ["Defense", *map(escape, names)]
-        if title == "Utility":
-            header += [f"{escape(m)}, plain model" for m in names]
-        if rows:
-            parts.append(f"## {title}\n\n{markdown_table(header, rows)}")
+    used = sorted({m for row in board.defenses for m in row.utility})
+    utility = [
+        [code(row.defense), *_figures(row.utility, used), *_figures(row.plain_utility, used)]
+        for row in board.defenses
+        if row.utility
+    ]
+    header = ["Defense", *map(escape, used), *(f"{escape(m)}, plain model" for m in used)]
+    parts = [f"## Utility\n\n{markdown_table(header, utility)}"] if utility else []
+    seen = sorted({m for row in board.defenses for m in row.release})
+    release = [[code(row.defense), *_figures(row.release, seen)] for row in board.defenses if row.release]
+    if release:
+        parts.append(f"## Released images\n\n{markdown_table(['Defense', *map(escape, seen)], release)}")
     return "\n".join(parts)
+
+
+def _figures(figures: Mapping[str, Figure], names: Sequence[str]) -> list[str]:
+    return [figure_or_dash(figures.get(name)) for name in names]
 
 
 def _provenance(board: Board) -> str:

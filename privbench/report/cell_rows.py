@@ -12,7 +12,7 @@ from privbench.report.bootstrap import Interval, interval
 from privbench.report.cells import BREAK, Cells, Tried, find_metric
 from privbench.report.certification import Certificate, rating_metrics
 from privbench.report.combine import combine
-from privbench.report.leakage import blinds, floor_and_ceiling, leakage, oriented, shared_seeds
+from privbench.report.leakage import blinds, floor_and_ceiling, greatest, leakage, oriented, shared_seeds
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class CellRow:
         """The metric with the greatest leakage, and that leakage."""
         if not self.leakage:
             return None
-        name = min(self.leakage, key=lambda m: (-round(self.leakage[m].value, 9), m))
+        name = greatest({metric: leak.value for metric, leak in self.leakage.items()})
         return name, self.leakage[name]
 
 

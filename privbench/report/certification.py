@@ -7,10 +7,7 @@ from dataclasses import dataclass
 from privbench.core.threat import Game
 from privbench.report.bootstrap import lower_bound
 from privbench.report.cells import BREAK, FLOOR, NULL, Cells, Tried, base_name, find_metric
-from privbench.report.leakage import best, blinds, oriented, shared_seeds
-
-# Differences of equal scores may leave rounding errors.
-_ZERO = 1e-9
+from privbench.report.leakage import ZERO, best, blinds, oriented, shared_seeds
 
 
 @dataclass(frozen=True)
@@ -70,9 +67,9 @@ def _certify(cells: Cells, game: Game, attack: str, metric: str, null_level: flo
 
     win, null = above_floor(BREAK, 0.95), above_floor(NULL, null_level)
     reason = ""
-    if win <= _ZERO:
+    if win <= ZERO:
         reason = f"does not beat {FLOOR} on {BREAK}"
-    elif null > _ZERO:
+    elif null > ZERO:
         reason = f"beats {FLOOR} on {NULL}, where there is nothing to find"
     return Certificate(game, attack, metric, not reason, reason, win, null, tuple(seeds))
 

@@ -15,6 +15,7 @@ from privbench.report.board import Board
 from privbench.report.cell_rows import CellRow
 from privbench.report.cells import FLOOR, base_name
 from privbench.report.defense_rows import DefenseRow
+from privbench.report.leakage import greatest
 from privbench.report.text import DASH, flat, number, seconds, spread
 
 _LEAST = 10
@@ -92,11 +93,11 @@ def _known(cell: CellRow, metric: str) -> str:
 def _leak(cell: CellRow, certified: set[tuple[str, str]], *, several: bool) -> Text:
     if base_name(cell.tried.attack) == FLOOR:
         return Text("floor", style="dim")
-    counted = {m: leak for m, leak in cell.leakage.items() if (cell.tried.attack, m) in certified}
+    counted = {m: leak.value for m, leak in cell.leakage.items() if (cell.tried.attack, m) in certified}
     if not counted:
         return Text("not certified", style="dim")
-    name = min(counted, key=lambda m: (-round(counted[m].value, 9), m))
-    return Text(f"{number(counted[name].value)} {name}" if several else number(counted[name].value))
+    name = greatest(counted)
+    return Text(f"{number(counted[name])} {name}" if several else number(counted[name]))
 
 
 def _utility_words(row: DefenseRow) -> str:

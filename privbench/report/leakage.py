@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 import torch
 
 from privbench.core.threat import Game
 from privbench.report.cells import BREAK, FLOOR, Cells, Tried, base_name, find_metric
+
+ZERO = 1e-9
+"""Differences of equal scores may leave rounding errors."""
+
+K = TypeVar("K", bound=str | tuple[str, ...])
 
 
 def leakage(score: torch.Tensor, floor: torch.Tensor, ceiling: torch.Tensor) -> torch.Tensor:
@@ -46,6 +52,11 @@ def floor_and_ceiling(
     """Floor (the best blind attack on ``defense``) and ceiling (the best certified one on ``none``)."""
     floor = best(cells, game, defense, blinds(cells, game, defense), metric, seeds)
     return floor, best(cells, game, BREAK, certified, metric, seeds)
+
+
+def greatest(values: Mapping[K, float]) -> K:
+    """The key of the largest value; of equal ones the first by name."""
+    return min(values, key=lambda key: (-round(values[key], 9), key))
 
 
 def shared_seeds(cells: Cells, metric: str, needed: Sequence[Tried]) -> list[int]:

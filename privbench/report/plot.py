@@ -53,8 +53,11 @@ def privacy_utility_png(board: Board) -> bytes:
             label=f"{place + 1}  {row.defense}{' (control)' if row.control else ''}",
         )  # fmt: skip
         drawn.append((x, y))
-    name = next((row.utility_metric for row in board.defenses if row.utility_metric), "utility")
-    axes.set(ylim=(-0.03, 1.03), xlabel=f"utility: {name}", ylabel="privacy: 1 − bound on worst-case leakage")
+    axes.set(
+        ylim=(-0.03, 1.03),
+        xlabel=f"utility: {board.utility_metric}",
+        ylabel="privacy: 1 − bound on worst-case leakage",
+    )
     axes.set_title(f"{board.key.dataset}, {board.key.model}, {board.key.scale}")
     axes.axhspan(-0.03, 1 - BROKEN_ABOVE, color="0.93", zorder=0, label="broken")
     axes.grid(color="0.9", linewidth=0.6)

@@ -12,11 +12,18 @@ from privbench.core.threat import Game
 from privbench.report.bootstrap import Interval, interval, lower_bound
 from privbench.report.cells import BREAK, FLOOR, Cells, Tried, base_name
 from privbench.report.certification import Certificate
-from privbench.report.leakage import blinds, floor_and_ceiling, leakage, oriented, shared_seeds
+from privbench.report.leakage import (
+    ZERO,
+    blinds,
+    floor_and_ceiling,
+    greatest,
+    leakage,
+    oriented,
+    shared_seeds,
+)
 
 BROKEN_ABOVE = 0.8
 RatingStatus = Literal["RATED", "BROKEN", "UNRATED", "NOT EXPOSED", "NOT RUN"]
-_ZERO = 1e-9
 
 
 @dataclass(frozen=True)
@@ -106,7 +113,7 @@ def _worst(
     found: dict[tuple[str, str], torch.Tensor] = {}
     for metric, attacks in family.items():
         floor, ceiling = floor_and_ceiling(cells, game, defense, metric, attacks, shared)
-        if lower_bound(ceiling - floor, 0.95) <= _ZERO:
+        if lower_bound(ceiling - floor, 0.95) <= ZERO:
             notes = (*notes, f"{game}: {metric} left out, its ceiling on {BREAK} is not above the floor")
             continue
         for certificate in usable:
@@ -115,22 +122,21 @@ def _worst(
                 found[certificate.attack, metric] = leakage(score, floor, ceiling)
     if not found:
         return Rating("UNRATED", "the ceiling is not above the floor", notes=notes)
-    # The strongest, and of equally strong ones the first by name.
-    attack, metric = min(found, key=lambda name: (-round(float(found[name][0]), 9), name))
+    attack, metric = greatest({name: float(values[0]) for name, values in found.items()})
     draws = torch.stack(list(found.values())).amax(dim=0)
     return _rated(draws, game, attack, metric, tuple(shared), notes)
 
 
 def overall(ratings: Mapping[Game, Rating]) -> Rating:
     """The worst over the games that were rated, the maximum again inside each replicate."""
-    rated = {game: r for game, r in ratings.items() if r.draws is not None}
+    rated = {game: r.draws for game, r in ratings.items() if r.draws is not None}
     notes = tuple(dict.fromkeys(n for r in ratings.values() for n in r.notes))
     if not rated:
         reasons = "; ".join(dict.fromkeys(f"{game}: {r.reason}" for game, r in ratings.items()))
         return Rating("UNRATED", reasons, notes=notes)
-    draws = torch.stack([r.draws for r in rated.values() if r.draws is not None]).amax(dim=0)
-    worst = rated[min(rated, key=lambda game: (-round(float(rated[game].draws[0]), 9), game.value))]  # type: ignore[index]
-    seeds = tuple(sorted({s for r in rated.values() for s in r.seeds}))
+    draws = torch.stack(list(rated.values())).amax(dim=0)
+    worst = ratings[greatest({game: float(values[0]) for game, values in rated.items()})]
+    seeds = tuple(sorted({s for game in rated for s in ratings[game].seeds}))
     return _rated(draws, worst.game, worst.attack, worst.metric, seeds, notes)
 
 
