@@ -2,8 +2,10 @@ import pytest
 from factory import controls, membership_columns, psnr_columns, result
 
 from privbench.core.threat import Game
-from privbench.report.cells import Cells
+from privbench.report.bootstrap import lower_bound
+from privbench.report.cells import Cells, Tried
 from privbench.report.certification import certify, rating_metrics
+from privbench.report.leakage import oriented
 
 GAME = Game.RECONSTRUCTION
 
@@ -102,6 +104,23 @@ def test_nulls_are_rarely_refused():
         ])  # fmt: skip
         refused += not certify(cells, Game.MEMBERSHIP)[0].certified
     assert refused <= 3
+
+
+def test_the_null_level_grows_stricter_with_the_attacks_of_the_game():
+    # Gain on blackout varies around zero: the bound falls as more attacks share the 1%.
+    def null(others):
+        results = [
+            *without(controls(), "blackout", "restoration"),
+            result("blackout", "restoration", psnr_columns(10, noise=4)),
+            *(result(d, f"other-{i}", psnr_columns(10, noise=9)) for d in ("none", "blackout") for i in range(others)),
+        ]  # fmt: skip
+        return next(c.null for c in certify(Cells(results), GAME) if c.attack == "restoration")
+
+    gain = Cells([*controls(), result("blackout", "chance", psnr_columns(10, noise=4))])
+    floor, chance = (oriented(gain, Tried(GAME, "blackout", a), "psnr", [0]) for a in ("blind", "chance"))
+    for others in (0, 4):
+        assert null(others) == pytest.approx(lower_bound(chance - floor, 1 - 0.01 / (1 + others)))
+    assert null(4) < null(0) < 0
 
 
 def test_only_metrics_that_rate_are_certified():
