@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from privbench.core.errors import CorruptArtefact
@@ -31,6 +32,7 @@ def run_plan(
     ``warn`` and made anew; failed cells are tried again.
 
     Raises:
+        UserError: data, model and a defense do not fit together; nothing of that seed was run.
         CannotWrite: results can no longer be stored (disk full, folder not writable).
     """
     cache = Cache(out / "cache", warn)
@@ -44,6 +46,8 @@ def run_plan(
             result = _finished(result_path(out, cell_of(setting, planned)), cell_key(setting, planned), warn)
             reused = result is not None
             if result is None:
+                for defense in {cell.defense.selector: cell.defense for cell in plan.cells}.values():
+                    stage.once(f"check of {defense.selector}", partial(stage.check, defense))
                 result = execute(stage, planned)
                 save_result(out, result)
             done += 1

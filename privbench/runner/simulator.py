@@ -21,6 +21,7 @@ from privbench.training.modules import load_module
 from privbench.training.predict import log_probs
 
 _WAVE = 32
+_WAVE_BYTES = 2**31
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,11 @@ class DefenseSimulator:
             self.cache.save_model(paths[wave[index]], model)
             self.progress(len(trained), count, "shadow models")
 
-        for start in range(0, len(missing), _WAVE):
-            wave = missing[start : start + _WAVE]
+        # Each job of a wave holds its own half of the data, protected.
+        job_bytes = max(1, data.images.nbytes * self.defense.versions // 2)
+        size = max(1, min(_WAVE, _WAVE_BYTES // job_bytes))
+        for start in range(0, len(missing), size):
+            wave = missing[start : start + size]
             jobs = [
                 training_job(
                     self.defense,

@@ -29,12 +29,12 @@ from privbench.core.training import TrainedModel, TrainingJob
 from privbench.core.view import AdversaryView, Deployment
 from privbench.data.splits import Split, make_split, membership
 from privbench.runner.cache import Cache
-from privbench.runner.deploy import deployment, protected, training_job
+from privbench.runner.deploy import deployment, model_inputs, protected, training_job
 from privbench.runner.provenance import layer_hash, method_hash
 from privbench.runner.settings import Setting, release_size
 from privbench.runner.simulator import DefenseSimulator
 from privbench.training.loop import train
-from privbench.training.modules import load_module
+from privbench.training.modules import build_module, load_module
 from privbench.training.predict import log_probs
 
 T = TypeVar("T")
@@ -88,6 +88,18 @@ class Stage:
         generator = torch.Generator().manual_seed(self.seed("shown"))
         order = torch.randperm(count, generator=generator)
         return order[: release_size(self.setting.scale)]
+
+    def check(self, defense: Defense) -> None:
+        """Try the data, the model and ``defense`` on two images, before anything takes long.
+
+        Raises:
+            UserError: they do not fit together.
+        """
+        few = self.auxiliary()[slice(0, 2)]
+        protected(defense, few.images, 0)
+        model_inputs(defense, few.images, 0)
+        defense.privacy(len(self._private()))
+        build_module(self.setting.model, self.shape, self.classes, 0)
 
     def fit(self, defense: Defense) -> TrainedModel:
         """The model that a deployment of ``defense`` serves, trained once and cached."""

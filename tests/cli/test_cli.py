@@ -6,6 +6,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 NO_TORCH = (
@@ -95,6 +96,29 @@ def test_mistakes_exit_with_2_and_say_what_to_do_without_torch(words, expected, 
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--defense", "vim[window=5]", "--attack", "confidence"], "window"),
+        (["--defense", "dp-sgd[delta=0.5]", "--attack", "confidence"], "delta"),
+        (["--defense", "none", "--attack", "confidence", "--dataset", "npz:few.npz"], "at least 100"),
+        (["--defense", "none", "--attack", "confidence", "--dataset", "npz:nan.npz"], "NaN"),
+    ],
+)
+def test_what_does_not_fit_the_data_is_a_mistake_too(words, expected, tmp_path):
+    rng = np.random.default_rng(0)
+    np.savez(
+        tmp_path / "few.npz", images=rng.random((30, 16, 16), dtype=np.float32), labels=np.arange(30) % 2
+    )
+    images = rng.random((400, 16, 16), dtype=np.float32)
+    images[3, 3, 3] = np.nan
+    np.savez(tmp_path / "nan.npz", images=images, labels=np.arange(400) % 2)
+    done = cli(*RUN, *words, cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert expected in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_cuda_without_a_gpu_is_a_mistake(tmp_path):
