@@ -21,7 +21,7 @@ def test_every_method_is_complete(kind, name):
     path = registry.source_path(kind, name)
     assert path is not None
     assert path.stem == name.replace("-", "_")
-    assert len(path.read_text().splitlines()) <= 220, "one method a file, about 150 lines"
+    assert len(path.read_text().splitlines()) <= 160, "one method a file, about 150 lines"
 
 
 @pytest.mark.parametrize(("kind", "name"), EVERY)
@@ -32,7 +32,7 @@ def test_selectors_round_trip(kind, name):
     assert registry.create(kind, method.selector) == method
 
 
-def test_the_catalogue_loads_without_torch():
+def test_the_catalogue_loads_without_slow_modules():
     code = (
         "from privbench.core.lazy import defer, is_loaded\n"
         "defer('torch')\n"
@@ -40,7 +40,8 @@ def test_the_catalogue_loads_without_torch():
         "for kind in registry.KINDS:\n"
         "    for name in registry.names(kind):\n"
         "        registry.find(kind, name)\n"
-        "        assert not is_loaded('torch'), (kind, name)\n"
+        "        for slow in ('torch', 'torchvision', 'opacus', 'sklearn', 'skimage', 'scipy', 'lpips', 'mlxtend'):\n"
+        "            assert not is_loaded(slow), (kind, name, slow)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
