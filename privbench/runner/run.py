@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from privbench.core.errors import CorruptArtefact
+from privbench.core.defense import Defense
+from privbench.core.errors import CorruptArtefact, UserError
 from privbench.runner.cache import Cache
 from privbench.runner.execute import cell_key, cell_of, execute
 from privbench.runner.plan import Plan
@@ -47,12 +48,22 @@ def run_plan(
             reused = result is not None
             if result is None:
                 for defense in {cell.defense.selector: cell.defense for cell in plan.cells}.values():
-                    stage.once(f"check of {defense.selector}", partial(stage.check, defense))
+                    stage.once(f"check of {defense.selector}", partial(_check, stage, defense))
                 result = execute(stage, planned)
                 save_result(out, result)
             done += 1
             yield result, reused
     announce(done, total, "")
+
+
+def _check(stage: Stage, defense: Defense) -> None:
+    try:
+        stage.check(defense)
+    except UserError:
+        raise
+    except Exception:  # noqa: BLE001, S110
+        # A defect of the defense's code: its cells fail on their own, and leave the others alone.
+        pass
 
 
 def _finished(path: Path, key: str, warn: Callable[[str], None]) -> Result | None:

@@ -221,9 +221,19 @@ def test_a_failing_attack_leaves_the_others_alone(tmp_path):
         "    def guess(self, view, challenge):\n"
         "        return torch.full((len(challenge),), float('nan'))\n"
     )
+    (tmp_path / "broken.py").write_text(
+        "from privbench import ImageDefense, register\n"
+        "@register('broken')\n"
+        "class Broken(ImageDefense):\n"
+        "    '''Cannot protect.'''\n"
+        "    def protect(self, images, keys):\n"
+        "        return images / nothing\n"
+    )
     done = cli(
         *RUN,
         "--no-controls",
+        "--defense",
+        "./broken.py:Broken",
         "--defense",
         "none",
         "--attack",
@@ -236,7 +246,13 @@ def test_a_failing_attack_leaves_the_others_alone(tmp_path):
     assert "NaN" in done.stdout
     assert "Traceback" not in done.stderr
     records = [json.loads(p.read_text()) for p in (tmp_path / "runs" / "records").rglob("*.json")]
-    assert {r["cell"]["attack"]: r["status"] for r in records} == {"nan": "failed", "confidence": "ok"}
+    assert {(r["cell"]["defense"], r["cell"]["attack"]): r["status"] for r in records} == {
+        ("none", "nan"): "failed",
+        ("none", "confidence"): "ok",
+        ("broken", "nan"): "failed",
+        ("broken", "confidence"): "failed",
+    }
+    assert any("NameError" in r["reason"] for r in records)
 
 
 def figures(folder: Path) -> dict[str, object]:
