@@ -15,6 +15,9 @@ from safetensors.torch import save
 
 from privbench.core.errors import CannotWrite, CorruptArtefact
 
+TEMPORARY = ".tmp-"
+"""How the names of unfinished files begin."""
+
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write ``content`` to ``path`` so that a reader sees all of it or none.
@@ -25,7 +28,7 @@ def write_bytes(path: Path, content: bytes) -> None:
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".tmp-", suffix=path.suffix)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=TEMPORARY, suffix=path.suffix)
         temporary = Path(name)
         with os.fdopen(handle, "wb") as file:
             file.write(content)

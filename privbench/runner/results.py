@@ -11,7 +11,7 @@ import torch
 
 from privbench.core.errors import CorruptArtefact
 from privbench.core.records import Cell, Record, dump_record, load_record
-from privbench.runner.artefacts import read_tensors, write_tensors, write_text
+from privbench.runner.artefacts import TEMPORARY, read_tensors, write_tensors, write_text
 
 _CLUSTERS = "clusters"
 
@@ -103,5 +103,7 @@ def load_results(folder: Path) -> list[Result]:
     Raises:
         CorruptArtefact: one of them is damaged.
     """
-    found = [load_result(path) for path in sorted(folder.rglob("records/*/*.json"))]
+    # A killed run may leave half-written files under temporary names behind.
+    paths = (path for path in folder.rglob("records/*/*.json") if not path.name.startswith(TEMPORARY))
+    found = [load_result(path) for path in sorted(paths)]
     return sorted(found, key=lambda r: r.record.cell.model_dump_json())
