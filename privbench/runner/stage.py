@@ -39,6 +39,9 @@ from privbench.training.predict import log_probs
 
 T = TypeVar("T")
 
+_STEPS = ("runner/deploy.py", "runner/simulator.py", "runner/stage.py")
+"""The files that say how models are trained, beside the layers below them."""
+
 Progress = Callable[[int, int, str], None]
 
 
@@ -127,7 +130,8 @@ class Stage:
             **self.setting.identity(),
             "defense": defense.selector,
             "defense_code": method_hash(defense),
-            "steps_code": layer_hash("runner/deploy.py", "runner/simulator.py", "runner/stage.py"),
+            # Defenses may compute with metrics (VFE guides VIM's windows).
+            "steps_code": layer_hash("metrics", *_STEPS),
         }
 
     def deploy(self, defense: Defense) -> Deployment:
@@ -207,7 +211,8 @@ class Stage:
 
     def judge(self) -> Callable[[torch.Tensor], torch.Tensor]:
         """A classifier of plain images, trained on auxiliary data, independent of every defense."""
-        path = self.cache.path("judges", {**self.setting.identity(), "part": "judge"})
+        identity = {**self.setting.identity(), "part": "judge", "steps_code": layer_hash(*_STEPS)}
+        path = self.cache.path("judges", identity)
         trained = self.cache.load_model(path)
         if trained is None:
             data = self.auxiliary()

@@ -1,0 +1,50 @@
+"""What a step's cache key holds: a change of anything that its result depends on must change it."""
+
+import pytest
+
+from privbench.core import registry
+from privbench.runner import stage as stage_module
+from privbench.runner.cache import Cache
+from privbench.runner.stage import Stage
+
+
+class Asked(Exception):
+    """Holds the path that a step asked its cache for."""
+
+
+class AskingCache(Cache):
+    def load_model(self, path):
+        raise Asked(path)
+
+
+def asked(stage, step) -> str:
+    asking = Stage(stage.setting, AskingCache(stage.cache.folder, print), stage.progress)
+    with pytest.raises(Asked) as found:
+        step(asking)
+    return str(found.value)
+
+
+def judge(stage):
+    return stage.judge()
+
+
+def target(stage):
+    return stage.fit(registry.create("defense", "vim[variant=online]"))
+
+
+@pytest.mark.parametrize(
+    ("step", "file"),
+    [
+        (judge, "runner/stage.py"),
+        (target, "runner/stage.py"),
+        (target, "runner/deploy.py"),
+        (target, "metrics"),
+    ],
+)
+def test_a_change_of_code_is_another_key(stage, monkeypatch, step, file):
+    before = asked(stage, step)
+    real = stage_module.layer_hash
+    monkeypatch.setattr(
+        stage_module, "layer_hash", lambda *layers: real(*layers) + ("changed" if file in layers else "")
+    )
+    assert asked(stage, step) != before
