@@ -11,13 +11,12 @@ import torch
 
 from privbench.core.errors import TrainingDiverged
 from privbench.core.seeds import derive_seed
-from privbench.metrics.ssim import ssim
+from privbench.metrics.ssim import WINDOW, ssim
 from privbench.models._unet import UNet
 
 Pairs = tuple[torch.Tensor, torch.Tensor]
 Estimate = Callable[[torch.Tensor], torch.Tensor]
 
-_SSIM_WINDOW = 11
 _GENTLE_START = 0.1
 
 
@@ -83,7 +82,7 @@ def correct(
 def restoration_loss(restored: torch.Tensor, originals: torch.Tensor) -> torch.Tensor:
     """L1 + (1 - SSIM), a scalar; L1 alone on images smaller than SSIM's window."""
     distance = (restored - originals).abs().mean()
-    if min(originals.shape[-2:]) < _SSIM_WINDOW:
+    if min(originals.shape[-2:]) < WINDOW:
         return distance
     return distance + 1 - ssim(restored, originals).mean()
 
@@ -119,7 +118,8 @@ def train_restorer(
     released, originals = validation
     channels, device = originals.shape[1], originals.device
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive_seed(seed, "weights") % 2**63)
+        # Not torch.manual_seed, which would also reseed CUDA's generators.
+        torch.default_generator.manual_seed(derive_seed(seed, "weights"))
         network = UNet(3 * channels, channels, width)
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.Adam(network.parameters(), lr=lr)
