@@ -49,9 +49,13 @@ class Method(BaseModel):
     @property
     def selector(self) -> str:
         """The canonical selector: the name and every parameter that is not at its default."""
+        return self.registry_name + self._brackets()
+
+    def _brackets(self, *without: str) -> str:
+        """The parameters that are not at their defaults, but for ``without``, as a selector writes them."""
         changed = [
             f"{name}={format_value(getattr(self, name))}"
             for name, field in type(self).model_fields.items()
-            if getattr(self, name) != field.default
+            if name not in without and getattr(self, name) != field.default
         ]
-        return self.registry_name + (f"[{','.join(changed)}]" if changed else "")
+        return f"[{','.join(changed)}]" if changed else ""

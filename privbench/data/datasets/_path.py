@@ -7,7 +7,6 @@ from pathlib import Path
 from pydantic import Field
 
 from privbench.core.dataset import DatasetSource
-from privbench.core.selector import format_value
 
 
 class PathSource(DatasetSource):
@@ -18,12 +17,7 @@ class PathSource(DatasetSource):
     @property
     def selector(self) -> str:
         """The canonical selector, with the path as it was given."""
-        changed = [
-            f"{name}={format_value(getattr(self, name))}"
-            for name, field in type(self).model_fields.items()
-            if name != "path" and getattr(self, name) != field.default
-        ]
-        return f"{self.registry_name}:{self.path}" + (f"[{','.join(changed)}]" if changed else "")
+        return f"{self.registry_name}:{self.path}{self._brackets('path')}"
 
     @property
     def location(self) -> Path:
