@@ -63,6 +63,10 @@ class Metric(Method):
         """Why the metric cannot be computed here and what gets it, or None when it can."""
         return None
 
+    def unresolved(self, columns: Columns) -> str | None:
+        """Why the sample cannot give this figure (whose value is then NaN), or None when it can."""
+        return None
+
     @abstractmethod
     def columns(self, truth: Truth, guess: torch.Tensor, referee: Referee) -> Columns:
         """Per-sample columns, each [N] on the CPU, that ``statistic`` needs."""

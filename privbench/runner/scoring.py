@@ -49,7 +49,7 @@ def score(
         value = float(metric.statistic(cols, torch.ones(1, count, dtype=torch.float64))[0])
         columns[metric.selector] = cols
         if not math.isfinite(value):
-            unresolved = getattr(metric, "unresolved", lambda _: None)(cols)
+            unresolved = metric.unresolved(cols)
             if unresolved is None:
                 raise PrivbenchError(f"metric {metric.selector} is {value} on finite guesses")
             figures[metric.selector] = Figure(value=None, n=count, note=unresolved)
