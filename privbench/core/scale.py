@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Literal, TypeVar
 
 Scale = Literal["smoke", "small", "paper"]
-SCALES: tuple[Scale, ...] = ("smoke", "small", "paper")
 
 T = TypeVar("T")
 

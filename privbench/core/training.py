@@ -40,9 +40,10 @@ class TrainingConfig(BaseModel):
     flip: bool = False
 
     def fitted(self, count: int) -> TrainingConfig:
-        """The configuration for ``count`` images: at least eight batches an epoch, ``min_steps`` in all.
+        """The configuration for ``count`` images: eight or more batches an epoch, ``min_steps`` in all.
 
         An epoch of a small dataset is so few steps that a fixed number of epochs would train nothing.
+        Batches keep eight images or more, so that below 57 images there are fewer batches.
         """
         batch = min(self.batch_size, max(8, count // 8))
         epochs = max(self.epochs, math.ceil(self.min_steps / math.ceil(count / batch)))

@@ -29,7 +29,7 @@ def random_orders(keys: Keys, *shape: int) -> torch.Tensor:
     """
     if len(keys) > 1 and bool((keys.values == keys.values[0]).all()):
         keys = keys[:1]
-    return keys.bits(*shape).argsort(dim=-1)
+    return keys.permutation(*shape)
 
 
 def shuffle_blocks(
