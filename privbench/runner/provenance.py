@@ -12,6 +12,7 @@ from pathlib import Path
 
 import privbench
 from privbench.core.method import Method
+from privbench.core.registry import PACKAGES
 
 _LIBRARIES = ("torch", "torchvision", "numpy", "scikit-learn", "scikit-image", "scipy", "opacus")
 
@@ -44,8 +45,16 @@ def _file_hash(path: Path) -> str:
 
 
 def method_hash(method: Method) -> str:
-    """Hash of the file that defines ``method``, with the shared helper files beside it."""
-    return _file_hash(Path(inspect.getfile(type(method))))
+    """Hash of the file that defines ``method``, with the shared helper files beside it.
+
+    A method from elsewhere may derive from any of the catalogue of its kind, which is hashed with it.
+    """
+    path = Path(inspect.getfile(type(method)))
+    own = _file_hash(path)
+    if path.is_relative_to(Path(privbench.__file__).parent):
+        return own
+    folder = PACKAGES[method.kind].removeprefix("privbench.").replace(".", "/")
+    return text_hash(f"{own}|{layer_hash(folder)}")
 
 
 @cache

@@ -3,6 +3,7 @@
 import pytest
 
 from privbench.core import registry
+from privbench.runner import provenance
 from privbench.runner import stage as stage_module
 from privbench.runner.cache import Cache
 from privbench.runner.stage import Stage
@@ -48,3 +49,18 @@ def test_a_change_of_code_is_another_key(stage, monkeypatch, step, file):
         stage_module, "layer_hash", lambda *layers: real(*layers) + ("changed" if file in layers else "")
     )
     assert asked(stage, step) != before
+
+
+def test_a_method_from_elsewhere_is_hashed_with_what_it_may_derive_from(tmp_path, monkeypatch):
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from privbench.attacks.lira import Lira\nfrom privbench.core.registry import register\n"
+        "@register('my-lira')\nclass MyLira(Lira):\n    pass\n"
+    )
+    mine, lira = registry.create("attack", f"{file}:MyLira"), registry.create("attack", "lira")
+    before = provenance.method_hash(mine), provenance.method_hash(lira)
+    asked = []
+    monkeypatch.setattr(provenance, "layer_hash", lambda *layers: asked.append(layers) or "changed")
+    assert provenance.method_hash(mine) != before[0]
+    assert provenance.method_hash(lira) == before[1]
+    assert asked == [("attacks",)]
