@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 import torch
 from pydantic import Field
 
+from privbench.attacks._held_out import held_out
 from privbench.attacks._priors import auxiliary_targets
 from privbench.core import registry
 from privbench.core.attack import FeatureAttack
-from privbench.core.errors import UserError
 from privbench.core.games import FeatureChallenge
 from privbench.core.model import Model
 from privbench.core.registry import register
@@ -18,7 +18,6 @@ from privbench.core.scale import by_scale
 from privbench.core.training import TrainingConfig, TrainingJob
 from privbench.core.view import AdversaryView
 
-_LEAST_IMAGES = 10
 _HELD_OUT = 5
 _POOLED_SIDE = 32
 
@@ -56,14 +55,7 @@ class Classifier(FeatureAttack):
         assert isinstance(model, Model)
         known = view.auxiliary.images.to(view.device)
         values = auxiliary_targets(view, challenge)
-        if len(known) < _LEAST_IMAGES:
-            raise UserError(
-                f"classifier learns from at least {_LEAST_IMAGES} auxiliary images; there are {len(known)}. "
-                "Use a larger dataset."
-            )
-        generator = torch.Generator().manual_seed(view.seed("held-out"))
-        order = torch.randperm(len(known), generator=generator).to(known.device)
-        held, train = order[: len(known) // _HELD_OUT], order[len(known) // _HELD_OUT :]
+        held, train = held_out(view, "classifier", _HELD_OUT)
         copies = self.versions if self.versions is not None else by_scale(view.scale, 2, 10, 30)
         versions = torch.stack([view.simulate(known[train], "version", v) for v in range(copies)])
         check = view.simulate(known[held], "held-out")

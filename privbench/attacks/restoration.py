@@ -8,8 +8,8 @@ import torch
 from pydantic import Field
 
 from privbench.attacks._analytic import best_window, window_means
+from privbench.attacks._held_out import held_out
 from privbench.core.attack import ReconstructionAttack
-from privbench.core.errors import UserError
 from privbench.core.games import ReconstructionChallenge
 from privbench.core.registry import register
 from privbench.core.scale import Scale, by_scale
@@ -19,7 +19,6 @@ from privbench.core.view import AdversaryView
 if TYPE_CHECKING:
     from privbench.training.restoration import Pairs
 
-_LEAST_IMAGES = 10
 _HELD_OUT = 10
 
 
@@ -71,14 +70,7 @@ class Restoration(ReconstructionAttack):
         from privbench.training.restoration import train_restorer
 
         known = view.auxiliary.images.to(view.device)
-        if len(known) < _LEAST_IMAGES:
-            raise UserError(
-                f"restoration learns from at least {_LEAST_IMAGES} auxiliary images; there are {len(known)}. "
-                "Use a larger dataset."
-            )
-        generator = torch.Generator().manual_seed(view.seed("held-out"))
-        order = torch.randperm(len(known), generator=generator).to(known.device)
-        held, train = known[order[: len(known) // _HELD_OUT]], known[order[len(known) // _HELD_OUT :]]
+        held, train = (known[part] for part in held_out(view, "restoration", _HELD_OUT))
 
         def pairs(epoch: int) -> Pairs:
             return self._protect(view, train, epoch), train
