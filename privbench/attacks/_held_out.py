@@ -13,6 +13,8 @@ _LEAST_IMAGES = 10
 def held_out(view: AdversaryView, attack: str, share: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Indices of a random one-in-``share`` of the auxiliary images, and of the others; on the view's device.
 
+    Where identities are known, whole identities are held out.
+
     Raises:
         UserError: fewer than ten auxiliary images; the message names ``attack``.
     """
@@ -23,5 +25,12 @@ def held_out(view: AdversaryView, attack: str, share: int) -> tuple[torch.Tensor
             "Use a larger dataset."
         )
     generator = torch.Generator().manual_seed(view.seed("held-out"))
-    order = torch.randperm(count, generator=generator).to(view.device)
-    return order[: count // share], order[count // share :]
+    people = view.auxiliary.identities
+    if people is None:
+        order = torch.randperm(count, generator=generator).to(view.device)
+        return order[: count // share], order[count // share :]
+    # The challenge shows other people: what memorises persons must not look good here.
+    names, group = torch.unique(people.cpu(), return_inverse=True)
+    order = torch.randperm(len(names), generator=generator)
+    held = torch.isin(group, order[: max(1, len(names) // share)])
+    return held.nonzero()[:, 0].to(view.device), (~held).nonzero()[:, 0].to(view.device)

@@ -9,9 +9,11 @@ _LEAST_VARIANCE = 1e-12
 
 
 def true_log_prob(log_probs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Log-probability of each sample's own class: [..., N] for log-probabilities [..., N, K], labels [N]."""
-    index = labels.to(log_probs.device).expand(log_probs.shape[:-1])[..., None]
-    return log_probs.gather(-1, index)[..., 0].double().clamp(_FLOOR, 0)
+    """Log-probability of each sample's own class: [..., N] for log-probabilities [..., N, K], labels [N].
+
+    Taken from the stable logit, so that sure answers do not all tie at a probability of 1.
+    """
+    return torch.nn.functional.logsigmoid(stable_logit(log_probs, labels))
 
 
 def stable_logit(log_probs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

@@ -61,11 +61,17 @@ class Classifier(FeatureAttack):
         check = view.simulate(known[held], "held-out")
         released = challenge.released.to(view.device)
 
-        config = TrainingConfig(
-            epochs=self.epochs if self.epochs is not None else by_scale(view.scale, 4, 30, 90)
-        )
+        epochs, least_steps = by_scale(view.scale, (4, 0), (30, 500), (90, 0))
+        config = TrainingConfig(epochs=self.epochs or epochs, min_steps=0 if self.epochs else least_steps)
         jobs = [
-            TrainingJob(model, config, versions, values[train, t], count, view.seed("network", name))
+            TrainingJob(
+                model,
+                config.fitted(len(train)),
+                versions,
+                values[train, t],
+                count,
+                view.seed("network", name),
+            )
             for t, (name, count) in enumerate(zip(challenge.targets, challenge.cardinalities, strict=True))
         ]
         finished: set[int] = set()

@@ -7,6 +7,7 @@ from typing import ClassVar
 import torch
 from pydantic import Field
 
+from privbench.attacks._likelihood import true_log_prob
 from privbench.attacks._shadows import ask_target
 from privbench.core.attack import MembershipAttack
 from privbench.core.games import MembershipChallenge
@@ -18,7 +19,7 @@ from privbench.core.view import AdversaryView
 
 def top_log_prob(log_probs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:  # noqa: ARG001
     """The largest log-probability, whatever the label: float64 [..., N]."""
-    return log_probs.double().amax(-1)
+    return true_log_prob(log_probs, log_probs.argmax(-1))
 
 
 @register("confidence")

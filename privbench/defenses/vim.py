@@ -83,6 +83,8 @@ class Vim(ImageDefense):
                 raise ValueError(
                     f"{name} does nothing with variant={self.variant}, window={self.window}: leave it out"
                 )
+        if self.key != "fresh" and self.redraws > 1:
+            raise ValueError(f"redraws draws new keys, of which key={self.key} has only one: leave it out")
         return self
 
     @property

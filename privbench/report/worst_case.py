@@ -110,6 +110,9 @@ def _worst(
     if left := sorted(every - set(shared)):
         listed = ", ".join(map(str, left))
         notes = (*notes, f"{game}: seeds {listed} left out, as not all needed cells have a result for them")
+    untried = sorted({c.attack for c in certified if Tried(game, defense, c.attack) not in cells.tried})
+    if untried:
+        notes = (*notes, f"{game}: {', '.join(untried)} certified, but not run on this defense")
     found: dict[tuple[str, str], torch.Tensor] = {}
     for metric, attacks in family.items():
         floor, ceiling = floor_and_ceiling(cells, game, defense, metric, attacks, shared)

@@ -9,7 +9,7 @@ from typing import cast
 import torch
 
 from privbench.core import registry
-from privbench.core.errors import PrivbenchError
+from privbench.core.errors import DataError, PrivbenchError
 from privbench.core.games import Truth
 from privbench.core.metric import Columns, Metric, Referee, Subject
 from privbench.core.records import Figure
@@ -40,8 +40,13 @@ def score(
         if reason := metric.unavailable():
             figures[metric.selector] = Figure(value=None, note=reason)
             continue
+        try:
+            found = metric.columns(truth, guess, referee)
+        except DataError as error:
+            figures[metric.selector] = Figure(value=None, note=str(error))
+            continue
         # Rounded as they are stored, so that a leaderboard recomputes the same figures.
-        cols = {k: t.float().double() for k, t in metric.columns(truth, guess, referee).items()}
+        cols = {name: column.float().double() for name, column in found.items()}
         count = len(next(iter(cols.values())))
         if weights is None or weights.shape[1] != count:
             clusters = truth.clusters if truth.clusters is not None and len(truth.clusters) == count else None

@@ -34,13 +34,20 @@ class ShadowModels:
     seeds: list[int]
 
     def log_probs(self, images: torch.Tensor, draw: int = 0) -> torch.Tensor:
-        """Class log-probabilities [K, N, classes] under the ``draw``-th keys of each model."""
+        """Class log-probabilities [K, N, classes] under the ``draw``-th keys of each model.
+
+        A defense that reuses its key is queried under the key that the shadow trained with, as the
+        deployed model is.
+        """
         return torch.stack(
             [
-                log_probs(module, model_inputs(self.defense, images, derive_seed(seed, "draw", draw)))
+                log_probs(module, model_inputs(self.defense, images, self._keys_seed(seed, draw)))
                 for module, seed in zip(self.modules, self.seeds, strict=True)
             ]
         )
+
+    def _keys_seed(self, seed: int, draw: int) -> int:
+        return _training_keys(seed) if self.defense.reuses_key else derive_seed(seed, "draw", draw)
 
 
 @dataclass(frozen=True)
@@ -103,7 +110,7 @@ class DefenseSimulator:
                     self.public,
                     self.classes,
                     derive_seed(seeds[k], "train"),
-                    derive_seed(seeds[k], "keys"),
+                    _training_keys(seeds[k]),
                 )
                 for k in wave
             ]
@@ -114,6 +121,10 @@ class DefenseSimulator:
             for k in range(count)
         ]
         return ShadowModels(masks.to(self.device), modules, self.defense, seeds)
+
+
+def _training_keys(seed: int) -> int:
+    return derive_seed(seed, "keys")
 
 
 def _coin_flips(count: int, seed: int) -> torch.Tensor:

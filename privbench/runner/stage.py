@@ -6,6 +6,7 @@ nothing on the way to an attack's ``guess`` references the answers.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -30,7 +31,7 @@ from privbench.core.view import AdversaryView, Deployment
 from privbench.data.splits import Split, make_split, membership
 from privbench.runner.cache import Cache
 from privbench.runner.deploy import deployment, model_inputs, protected, training_job
-from privbench.runner.provenance import layer_hash, method_hash
+from privbench.runner.provenance import layer_hash, method_hash, text_hash
 from privbench.runner.settings import Setting, release_size
 from privbench.runner.simulator import DefenseSimulator
 from privbench.training.loop import train
@@ -159,7 +160,8 @@ class Stage:
             derive_seed(adversary, "shadows"),
             self.device,
             self.cache,
-            self.identity(defense),
+            # A hash, since the seeds of the truth could be derived from the identity itself.
+            {"identity": text_hash(json.dumps(self.identity(defense), sort_keys=True))},
             self.progress,
         )
         return AdversaryView(

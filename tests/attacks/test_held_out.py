@@ -1,0 +1,32 @@
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from privbench.attacks._held_out import held_out
+from privbench.core.errors import UserError
+from privbench.core.images import LabelledImages
+
+
+def view(count, identities=None):
+    data = LabelledImages(torch.rand(count, 1, 8, 8), torch.zeros(count, dtype=torch.int64), identities)
+    return SimpleNamespace(auxiliary=data, device=torch.device("cpu"), seed=lambda *axes: 7)
+
+
+def test_a_share_is_held_out_and_nothing_is_lost():
+    held, rest = held_out(view(50), "x", 10)
+    assert len(held) == 5
+    assert sorted([*held.tolist(), *rest.tolist()]) == list(range(50))
+
+
+def test_whole_identities_are_held_out():
+    identities = torch.arange(60) // 10 + 3
+    held, rest = held_out(view(60, identities), "x", 3)
+    assert set(identities[held].tolist()).isdisjoint(identities[rest].tolist())
+    assert len(held) == 20
+    assert len(rest) == 40
+
+
+def test_too_few_images_are_refused():
+    with pytest.raises(UserError, match="at least 10"):
+        held_out(view(9), "x", 3)
