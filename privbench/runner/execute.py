@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import resource
 import time
-from typing import Any
+from typing import cast
 
 import torch
 
@@ -13,79 +13,32 @@ from privbench.core.attack import Attack
 from privbench.core.defense import Defense
 from privbench.core.errors import CannotWrite, PrivbenchError
 from privbench.core.games import ReconstructionChallenge, Truth
-from privbench.core.metric import Referee
-from privbench.core.records import (
-    PROTOCOL_VERSION,
-    Cell,
-    Cost,
-    Figure,
-    Provenance,
-    Record,
-)
+from privbench.core.metric import Referee, Subject
+from privbench.core.records import Cost, Figure
 from privbench.core.registry import create
 from privbench.core.threat import Game, Surface
+from privbench.runner.cell_record import cell_key, make_record
 from privbench.runner.flags import flags_of
 from privbench.runner.pictures import keep_pictures
 from privbench.runner.plan import PlannedCell
-from privbench.runner.provenance import device_text, git_state, layer_hash, method_hash, text_hash, versions
 from privbench.runner.results import Result
 from privbench.runner.scoring import metrics_of, score
-from privbench.runner.settings import Setting
 from privbench.runner.stage import Stage
-
-
-def cell_of(setting: Setting, planned: PlannedCell) -> Cell:
-    """The cell that a planned cell is under ``setting``."""
-    return Cell(
-        dataset=setting.source.selector,
-        model=setting.model.selector,
-        defense=planned.defense.selector,
-        attack=planned.attack.selector,
-        game=planned.game,
-        seed=setting.seed,
-        scale=setting.scale,
-    )
-
-
-def cell_hashes(setting: Setting, planned: PlannedCell) -> dict[str, str]:
-    """Hashes of the data and of all code that the cell's figures depend on."""
-    identity = setting.identity()
-    return {
-        "data": identity["data"],
-        "code": identity["code"],
-        "metrics_code": layer_hash("metrics"),
-        "runner_code": layer_hash("runner"),
-        "model_code": identity["model_code"],
-        "defense_code": method_hash(planned.defense),
-        "attack_code": method_hash(planned.attack),
-    }
-
-
-def cell_key(setting: Setting, planned: PlannedCell) -> str:
-    """The record's key: a hash over the cell and everything that its figures depend on."""
-    parts = [
-        cell_of(setting, planned).model_dump_json(),
-        str(PROTOCOL_VERSION),
-        setting.device,
-        setting.config.model_dump_json(),
-        repr(sorted(cell_hashes(setting, planned).items())),
-    ]
-    return text_hash("\n".join(parts))
 
 
 def execute(stage: Stage, planned: PlannedCell) -> Result:
     """Run one cell; whatever fails inside becomes a record that says so."""
     if planned.reason is not None:
-        return Result(_record(stage, planned, status="not-applicable", reason=planned.reason))
+        return Result(make_record(stage, planned, status="not-applicable", reason=planned.reason))
     try:
         return _executed(stage, planned)
     except CannotWrite:
         # A full disk is the run's end, not a property of the cell.
         raise
     except PrivbenchError as error:
-        return Result(_record(stage, planned, status="failed", reason=str(error)))
+        return Result(make_record(stage, planned, status="failed", reason=str(error)))
     except Exception as error:  # noqa: BLE001
-        return Result(_record(stage, planned, status="failed", reason=f"{type(error).__name__}: {error}"))
+        return Result(make_record(stage, planned, status="failed", reason=f"{type(error).__name__}: {error}"))
 
 
 def _executed(stage: Stage, planned: PlannedCell) -> Result:
@@ -96,7 +49,7 @@ def _executed(stage: Stage, planned: PlannedCell) -> Result:
     truth = stage.truth(game)
     needs_judge = game is Game.RECONSTRUCTION
     referee = Referee(stage.device, stage.judge() if needs_judge else None, stage.seed("bootstrap", game))
-    metrics = metrics_of(_SUBJECT[game], stage.classes)
+    metrics = metrics_of(cast("Subject", game.value), stage.classes)
     figures, columns = score(metrics, truth, guess, referee)
     utility, fit_seconds, speed = _utility(stage, defense)
     plain, plain_seconds, plain_speed = _utility(stage, _none())
@@ -109,7 +62,7 @@ def _executed(stage: Stage, planned: PlannedCell) -> Result:
             cell_key(stage.setting, planned),
             {"original": truth.originals.images, "released": challenge.released, "restored": guess},
         )
-    record = _record(
+    record = make_record(
         stage,
         planned,
         status="ok",
@@ -154,9 +107,6 @@ def play(
     return guess, dict(sorted(view.queries.items())), view.log, seconds
 
 
-_SUBJECT: dict[Game, Any] = {game: game.value for game in Game}
-
-
 def _none() -> Defense:
     none = create("defense", "none")
     assert isinstance(none, Defense)
@@ -195,42 +145,6 @@ def _release(stage: Stage, defense: Defense) -> dict[str, Figure]:
         return score(metrics_of("release", stage.classes), Truth(), challenge.released, referee)[0]
 
     return stage.once(f"release of {defense.selector}", measure)
-
-
-def _record(stage: Stage, planned: PlannedCell, **fields: Any) -> Record:
-    setting = stage.setting
-    return Record(
-        key=cell_key(setting, planned),
-        cell=cell_of(setting, planned),
-        threat={
-            "surfaces": ", ".join(sorted(planned.attack.required_surfaces)) or "none",
-            "knowledge": planned.attack.required_knowledge.label,
-        },
-        provenance=Provenance(
-            config={
-                "dataset": setting.source.model_dump(mode="json"),
-                "model": setting.model.model_dump(mode="json"),
-                "defense": planned.defense.model_dump(mode="json"),
-                "attack": planned.attack.model_dump(mode="json"),
-                "classes": stage.classes,
-                "training": setting.config.model_dump(mode="json"),
-            },
-            seeds={"root": setting.seed}
-            | {axis: stage.seed(axis) for axis in ("split", "membership", "target", "judge", "adversary")},
-            hashes={**cell_hashes(setting, planned), **_data_hashes(stage)},
-            versions=versions(),
-            git=git_state(),
-            device=device_text(setting.device),
-        ),
-        **fields,
-    )
-
-
-def _data_hashes(stage: Stage) -> dict[str, str]:
-    try:
-        return {"dataset": stage.setting.dataset().fingerprint, "split": stage.split.digest}
-    except PrivbenchError:
-        return {}
 
 
 def _reset_peak(device: torch.device) -> None:

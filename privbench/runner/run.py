@@ -9,7 +9,8 @@ from pathlib import Path
 from privbench.core.defense import Defense
 from privbench.core.errors import CorruptArtefact, UserError
 from privbench.runner.cache import Cache
-from privbench.runner.execute import cell_key, cell_of, execute
+from privbench.runner.cell_record import cell_key, cell_of
+from privbench.runner.execute import execute
 from privbench.runner.plan import Plan
 from privbench.runner.results import Result, load_result, result_path, save_result
 from privbench.runner.settings import Setting

@@ -4,26 +4,19 @@ The guarantee is for samples added or removed, and holds for the released weight
 mode is off and the noise comes from the job's seed, so that runs can be repeated: a benchmark's
 weights must not be released as private ones. The recorded training losses are not private.
 
-Source: Abadi et al., Deep Learning with Differential Privacy, CCS 2016, algorithm 1; Gopi et
-al., Numerical Composition of Differential Privacy, NeurIPS 2021 (accountant ``prv``); Mironov
-et al. 2019 (``rdp``); Li et al., ICLR 2022 (ghost clipping).
+Source: Abadi et al., Deep Learning with Differential Privacy, CCS 2016, algorithm 1; Li et al., ICLR
+2022 (ghost clipping).
 """
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import math
 import time
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-import scipy.optimize
 import torch
 from opacus import PrivacyEngine
-from opacus.accountants import PRVAccountant, RDPAccountant
-from opacus.accountants.utils import get_noise_multiplier
 from opacus.validators import ModuleValidator
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
@@ -31,6 +24,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from privbench.core.errors import UserError
 from privbench.core.seeds import derive_seed
 from privbench.core.training import PrivacySettings, TrainedModel, TrainingJob
+from privbench.training.accounting import noise_for_budget, quiet, spent
 from privbench.training.augment import Augmentation
 from privbench.training.loop import final_weights, make_optimizer, prepare_module, set_rate
 from privbench.training.plan import (
@@ -42,9 +36,6 @@ from privbench.training.plan import (
 )
 
 Guarantee = dict[str, float | str]
-
-_PRV_LIMIT = 300.0
-"""Epsilon beyond which PRV's exponentials overflow."""
 
 
 def train_private(
@@ -71,7 +62,7 @@ def train_private(
     # Per-sample gradients are contiguous, and fused optimisers want weights and gradients alike.
     module = prepare_module(job, device).to(memory_format=torch.contiguous_format)
     _check_module(job, module)
-    with _quiet():
+    with quiet():
         step, optimizer, sampler, engine = _make_private(job, privacy, sigma, module)
         losses = _run(job, device, step, optimizer, sampler, on_epoch)
     return TrainedModel(
@@ -181,77 +172,6 @@ def _noise_multiplier(privacy: PrivacySettings, count: int, steps: int, job: Tra
     return noise_for_budget(privacy.epsilon, privacy.delta, rate, steps, privacy.accountant)
 
 
-@functools.lru_cache(maxsize=256)
-def noise_for_budget(epsilon: float, delta: float, rate: float, steps: int, accountant: str) -> float:
-    """The noise multiplier that spends at most ``epsilon`` in ``steps`` steps, and hardly less.
-
-    The PRV accountant is slow where the noise is small, so that its search starts from the
-    answer of RDP, which needs more noise.
-
-    Args:
-        epsilon: the budget.
-        delta: its failure probability.
-        rate: Poisson sampling rate of a step.
-        steps: how many steps.
-        accountant: ``prv`` or ``rdp``.
-
-    Raises:
-        UserError: no noise meets the budget.
-    """
-    tolerance = max(0.01, epsilon / 1000)
-
-    def excess(sigma: float) -> float:
-        return spent(sigma, rate, steps, delta, accountant)[0] - (epsilon - tolerance / 2)
-
-    try:
-        with _quiet():
-            high = get_noise_multiplier(
-                target_epsilon=epsilon,
-                target_delta=delta,
-                sample_rate=rate,
-                steps=steps,
-                accountant="rdp",
-                epsilon_tolerance=tolerance,
-            )
-    except ValueError as error:
-        raise UserError(
-            f"no noise meets epsilon={epsilon:g} at delta={delta:g} in {steps} steps of sampling rate "
-            f"{rate:.3g}. Use a larger epsilon, fewer epochs or a smaller batch."
-        ) from error
-    if accountant == "rdp" or excess(high) >= 0:
-        return float(high)
-    low = 0.8 * high
-    while excess(low) < 0:
-        low *= 0.8
-    sigma = float(scipy.optimize.brentq(excess, low, high, xtol=1e-4 * high))
-    while spent(sigma, rate, steps, delta, accountant)[0] > epsilon:
-        sigma *= 1.0005
-    return sigma
-
-
-@functools.lru_cache(maxsize=256)
-def spent(sigma: float, rate: float, steps: int, delta: float, accountant: str) -> tuple[float, float, str]:
-    """Epsilon that ``steps`` steps have spent.
-
-    Returns:
-        Epsilon, epsilon by RDP, and the accountant of the first: RDP also stands in where the
-        noise is too small for PRV's numbers. All are upper bounds, infinite without noise.
-    """
-    if sigma == 0:
-        return math.inf, math.inf, accountant
-    history = [(sigma, rate, steps)]
-    with _quiet():
-        rdp = RDPAccountant()
-        rdp.history = history
-        by_rdp = float(rdp.get_epsilon(delta=delta))
-        if accountant == "rdp" or by_rdp > _PRV_LIMIT:
-            return by_rdp, by_rdp, "rdp"
-        prv = PRVAccountant()
-        prv.history = history
-        epsilon = float(prv.get_epsilon(delta=delta, eps_error=max(0.01, by_rdp / 1000)))
-    return epsilon, by_rdp, "prv"
-
-
 def _guarantee(privacy: PrivacySettings, history: list[tuple[float, float, int]]) -> Guarantee:
     (sigma, rate, steps), *others = history
     assert not others
@@ -276,16 +196,3 @@ def _check_module(job: TrainingJob, module: nn.Module) -> None:
             f"the model {job.model.selector!r} cannot be trained with DP-SGD: {errors[0]} "
             "Choose a model without batch statistics (GroupNorm in place of BatchNorm)."
         )
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence what is known and harmless here: see the messages."""
-    with warnings.catch_warnings():
-        for message in (
-            "Secure RNG turned off",
-            "Optimal order is the (largest|smallest) alpha",
-            "Full backward hook is firing when gradients are computed with respect to module outputs",
-        ):
-            warnings.filterwarnings("ignore", message=message)
-        yield
