@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import resource
 import time
-from typing import cast
 
 import torch
 
@@ -13,7 +12,7 @@ from privbench.core.attack import Attack
 from privbench.core.defense import Defense
 from privbench.core.errors import CannotWrite, PrivbenchError
 from privbench.core.games import ReconstructionChallenge, Truth
-from privbench.core.metric import Referee, Subject
+from privbench.core.metric import Referee
 from privbench.core.records import Cost, Figure
 from privbench.core.registry import create
 from privbench.core.threat import Game, Surface
@@ -49,7 +48,7 @@ def _executed(stage: Stage, planned: PlannedCell) -> Result:
     truth = stage.truth(game)
     needs_judge = game is Game.RECONSTRUCTION
     referee = Referee(stage.device, stage.judge() if needs_judge else None, stage.seed("bootstrap", game))
-    metrics = metrics_of(cast("Subject", game.value), stage.classes)
+    metrics = metrics_of(game.value, stage.classes)
     figures, columns = score(metrics, truth, guess, referee)
     utility, fit_seconds, speed = _utility(stage, defense)
     plain, plain_seconds, plain_speed = _utility(stage, _none())
