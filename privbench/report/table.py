@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from privbench.report.board import Board, make_boards
+from privbench.report.bootstrap import Interval
 from privbench.report.defense_rows import DefenseRow
 from privbench.report.game_table import print_game
 from privbench.report.text import DASH, flat, guarantee_text, number, spread
@@ -37,7 +38,10 @@ def print_results(results: Iterable[Result], console: Console) -> None:
 
 
 def _print_defenses(board: Board, console: Console) -> None:
-    headers = ("rank", "defense", "status", "leakage [95%]", "bound", "by", "utility/\nplain", "guarantee")
+    roomy = console.width >= _ROOMY
+    leakage = "leakage [95%]" if roomy else "leakage"
+    headers = ("rank", "defense", "status", leakage, "bound", "by", "utility/\nplain", "guarantee")
+    gap = " " if roomy else "\n"
     lines: list[list[Text]] = []
     notes: list[str] = []
     for row in board.defenses:
@@ -47,10 +51,10 @@ def _print_defenses(board: Board, console: Console) -> None:
                 Text("control" if row.control else DASH if row.rank is None else str(row.rank)),
                 Text(row.defense, style="dim" if row.control else ""),
                 Text(DASH if row.control else worst.status, style=_STYLES.get(worst.status, "")),
-                Text(spread(worst.leakage) or DASH),
+                Text(_leakage(worst.leakage, roomy)),
                 Text(number(worst.leakage.bound) if worst.leakage else DASH),
-                Text(f"{worst.attack}, {worst.metric}" if worst.leakage else DASH),
-                Text(_utility(row)),
+                Text(f"{worst.attack},{gap}{worst.metric}" if worst.leakage else DASH),
+                Text(_utility(row) if roomy else _utility(row).replace("/", "/\n")),
                 Text(guarantee_text(row.guarantee)),
             ]
         )
@@ -58,12 +62,17 @@ def _print_defenses(board: Board, console: Console) -> None:
             f"{row.defense}, {game}: {_missing(r)}" for game, r in row.games.items() if r.leakage is None
         ]
         notes += [f"{row.defense}: {note}" for note in worst.notes]
-    figures = (0, 2, 3, 4) if console.width >= _ROOMY else ()
     console.print()
-    console.print(_table("worst case", headers, lines, figures))
+    console.print(_table("worst case", headers, lines, (0, 1, 2, 3, 4)))
     for note in notes:
         console.print(Text(flat(note), style="dim"))
     console.print(Text("A bound over the attacks that were run, not a proof.", style="dim"))
+
+
+def _leakage(leak: Interval | None, roomy: bool) -> str:
+    if leak is None:
+        return DASH
+    return spread(leak) if roomy else number(leak.value)
 
 
 def _missing(rating: Rating) -> str:
