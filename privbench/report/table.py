@@ -18,6 +18,7 @@ from privbench.report.worst_case import Rating
 from privbench.runner.results import Result
 
 _ROOMY = 96
+_WORD = 11
 _STYLES = {"RATED": "green", "BROKEN": "bold red", "UNRATED": "yellow"}
 
 
@@ -45,7 +46,7 @@ def _print_defenses(board: Board, console: Console) -> None:
     lines: list[list[Text]] = []
     notes: list[str] = []
     for row in board.defenses:
-        worst = row.overall
+        worst, guarantee = row.overall, guarantee_text(row.guarantee)
         lines.append(
             [
                 Text("control" if row.control else DASH if row.rank is None else str(row.rank)),
@@ -55,9 +56,11 @@ def _print_defenses(board: Board, console: Console) -> None:
                 Text(number(worst.leakage.bound) if worst.leakage else DASH),
                 Text(f"{worst.attack},{gap}{worst.metric}" if worst.leakage else DASH),
                 Text(_utility(row) if roomy else _utility(row).replace("/", "/\n")),
-                Text(guarantee_text(row.guarantee)),
+                Text(guarantee if roomy else ""),
             ]
         )
+        if guarantee and not roomy:
+            notes.append(f"{row.defense}: guarantee {guarantee}")
         notes += [
             f"{row.defense}, {game}: {_missing(r)}" for game, r in row.games.items() if r.leakage is None
         ]
@@ -93,7 +96,9 @@ def _table(
         padding=(0, 1, 0, 0),
     )
     for column in used:
-        table.add_column(headers[column], overflow="fold", no_wrap=column in figures)
+        words = " ".join([headers[column], *(row[column].plain for row in rows)]).split()
+        least = min(_WORD, max(map(len, words)))
+        table.add_column(headers[column], overflow="fold", no_wrap=column in figures, min_width=least)
     for row in rows:
         table.add_row(*(row[column] for column in used))
     return table
