@@ -141,8 +141,8 @@ def test_capture_equals_the_layers_by_hand_and_leaves_no_hook():
     images = torch.rand(2, 1, 28, 28, requires_grad=True)
     features = capture(module, images, ["stage2", "stage1"])
     assert list(features) == ["stage2", "stage1"]
-    assert torch.equal(features["stage1"], module.stage1(images))
-    assert torch.equal(features["stage2"], module.stage2(module.stage1(images)))
+    assert torch.equal(features["stage1"], module.stage1(module.centre(images)))
+    assert torch.equal(features["stage2"], module.stage2(module.stage1(module.centre(images))))
     features["stage2"].sum().backward()
     assert images.grad.any()
     with pytest.raises(UserError, match="stage1"):

@@ -1,0 +1,37 @@
+"""The committed leaderboards are what their committed records say."""
+
+from pathlib import Path
+
+import pytest
+
+from privbench.report.leaderboard import write_leaderboards
+from privbench.runner.results import load_results
+
+BOARDS = Path(__file__).parent.parent / "leaderboards"
+
+
+@pytest.fixture(scope="module")
+def results():
+    return load_results(BOARDS)
+
+
+def test_every_record_is_whole_and_finished(results):
+    assert results
+    assert {r.record.status for r in results} <= {"ok", "not-applicable"}
+
+
+def test_every_cell_has_three_seeds(results):
+    seeds: dict[tuple[str, ...], set[int]] = {}
+    for result in results:
+        cell = result.record.cell
+        seeds.setdefault((cell.dataset, cell.defense, cell.attack, cell.game), set()).add(cell.seed)
+    assert {cell for cell, found in seeds.items() if len(found) < 3} == set()
+
+
+@pytest.mark.slow
+def test_the_records_give_the_same_tables_again(results, tmp_path):
+    # Pictures are left out: their bytes depend on the version of matplotlib.
+    write_leaderboards(results, tmp_path)
+    for path in tmp_path.iterdir():
+        if path.suffix in {".md", ".csv"}:
+            assert path.read_bytes() == (BOARDS / path.name).read_bytes(), path.name
