@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import torch
@@ -11,6 +12,7 @@ from privbench.attacks._held_out import held_out
 from privbench.attacks._priors import auxiliary_targets
 from privbench.core import registry
 from privbench.core.attack import FeatureAttack
+from privbench.core.errors import TrainingDiverged
 from privbench.core.games import FeatureChallenge
 from privbench.core.model import Model
 from privbench.core.registry import register
@@ -63,15 +65,9 @@ class Classifier(FeatureAttack):
 
         epochs, least_steps = by_scale(view.scale, (4, 0), (30, 500), (90, 0))
         config = TrainingConfig(epochs=self.epochs or epochs, min_steps=0 if self.epochs else least_steps)
+        config = config.fitted(len(train))
         jobs = [
-            TrainingJob(
-                model,
-                config.fitted(len(train)),
-                versions,
-                values[train, t],
-                count,
-                view.seed("network", name),
-            )
+            TrainingJob(model, config, versions, values[train, t], count, view.seed("network", name))
             for t, (name, count) in enumerate(zip(challenge.targets, challenge.cardinalities, strict=True))
         ]
         finished: set[int] = set()
@@ -82,7 +78,13 @@ class Classifier(FeatureAttack):
 
         shape = (known.shape[1], known.shape[2], known.shape[3])
         answers = []
-        for t, trained in enumerate(train_many(jobs, view.device, on_done=report)):
+        try:
+            networks = train_many(jobs, view.device, on_done=report)
+        except TrainingDiverged:
+            # An adversary would try again, gently; giving up would pass for a strong defense.
+            gentle = config.model_copy(update={"lr": config.lr / 10})
+            networks = train_many([replace(job, config=gentle) for job in jobs], view.device, on_done=report)
+        for t, trained in enumerate(networks):
             name, count = challenge.targets[t], challenge.cardinalities[t]
             network = load_module(model, shape, count, trained.weights, view.device)
             truth = values[held, t]

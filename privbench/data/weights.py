@@ -135,17 +135,20 @@ def path(name: str) -> Path | None:
 
 
 def problem(name: str) -> str | None:
-    """Why the weights cannot be used and what gets them, or None when they can."""
+    """Why the weights cannot be used and what gets them, or None when they can.
+
+    Names no folder, since the text goes into records that others read.
+    """
     entry = find(name)
     location, fault = _state(entry)
     if not fault:
         return None
     command = f"Get it ({entry.size / 2**20:.0f} MiB): privbench weights fetch {name}"
     if fault == "missing":
-        return f"{location} is not there. {command}"
+        return f"{location.name} is not there. {command}"
     if fault == "wrong":
-        return f"{location} does not match its published SHA-256. {command}"
-    return f"{location} is {fault}. {command}"
+        return f"{location.name} does not match its published SHA-256. {command}"
+    return f"{location.name} is {fault}. {command}"
 
 
 class _HttpsOnly(urllib.request.HTTPRedirectHandler):

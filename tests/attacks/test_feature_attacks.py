@@ -7,8 +7,9 @@ import torch
 from fakes import World, make_world
 
 from privbench.core import registry
-from privbench.core.errors import UserError
+from privbench.core.errors import TrainingDiverged, UserError
 from privbench.core.games import FeatureChallenge
+from privbench.training import many
 
 
 def _guess(world: World, selector: str, *targets: str) -> torch.Tensor:
@@ -70,3 +71,19 @@ def test_too_little_auxiliary_data_is_refused() -> None:
     world.view.auxiliary = world.view.auxiliary[:9]
     with pytest.raises(UserError, match="at least 10 auxiliary images"):
         _guess(world, "classifier", "class")
+
+
+def test_a_diverged_network_is_trained_again_more_gently(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, rates = many.train_many, []
+
+    def diverges_once(jobs, *args, **kwargs):
+        rates.append(jobs[0].config.lr)
+        if len(rates) == 1:
+            raise TrainingDiverged("the loss is NaN")
+        return real(jobs, *args, **kwargs)
+
+    monkeypatch.setattr(many, "train_many", diverges_once)
+    world = make_world(window=2)
+    guess = _guess(world, "classifier[epochs=10]", "class")
+    assert rates[1] == rates[0] / 10
+    assert float((guess[:, 0] == world.private.labels).double().mean()) > 0.5
