@@ -50,7 +50,7 @@ def train_in_processes(jobs: Sequence[TrainingJob], done: Callable[[int, Trained
     """Train ``jobs`` on the CPU, in as many processes as ``worker_count`` says.
 
     Args:
-        jobs: what to train. Data that jobs share are handed over once.
+        jobs: what to train.
         done: called here, with the job's index and model, as soon as each job ends.
 
     Raises:
@@ -67,7 +67,8 @@ def train_in_processes(jobs: Sequence[TrainingJob], done: Callable[[int, Trained
     )
     workers = min(worker_count(), len(jobs))
     with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
-        pool = joblib.Parallel(n_jobs=workers, return_as="generator_unordered", batch_size=1)
+        # No max_nbytes: joblib would write large arrays to files that the processes unpickle.
+        pool = joblib.Parallel(n_jobs=workers, return_as="generator_unordered", batch_size=1, max_nbytes=None)
         results = pool(tasks)
         try:
             for index, trained, weights in results:
@@ -85,7 +86,7 @@ def _work(
     parent: int, index: int, job: bytes, images: np.ndarray, labels: np.ndarray
 ) -> tuple[int, TrainedModel, dict[str, np.ndarray]]:
     _leave_with(parent)
-    # Copies: large arrays arrive as read-only maps of a file.
+    # The bytes come from the parent process through joblib's pipe, never from disk or a network.
     full = replace(pickle.loads(job), images=torch.tensor(images), labels=torch.tensor(labels))  # noqa: S301
     trained = train(full, "cpu")
     return index, replace(trained, weights={}), {k: v.numpy() for k, v in trained.weights.items()}
