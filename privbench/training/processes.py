@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from importlib.machinery import PathFinder
-from typing import Any
 
 import cloudpickle  # type: ignore[import-untyped]
 import joblib
@@ -56,13 +55,10 @@ def train_in_processes(jobs: Sequence[TrainingJob], done: Callable[[int, Trained
     Raises:
         PrivbenchError: a process was killed. What a job raises is raised here as it is.
     """
-    arrays: dict[Any, np.ndarray] = {}
     parent = os.getpid()
     # Made when a process is about to take them, so that few jobs at once are being handed over.
     tasks = (
-        joblib.delayed(_work)(
-            parent, index, _portable(job), _array(job.images, arrays), _array(job.labels, arrays)
-        )
+        joblib.delayed(_work)(parent, index, _portable(job), _array(job.images), _array(job.labels))
         for index, job in enumerate(jobs)
     )
     workers = min(worker_count(), len(jobs))
@@ -106,12 +102,8 @@ def _leave_with(parent: int) -> None:
     threading.Thread(target=watch, name="privbench-parent-watch", daemon=True).start()
 
 
-def _array(tensor: torch.Tensor, known: dict[Any, np.ndarray]) -> np.ndarray:
-    """The tensor as an array; the same array for the same data, which joblib then shares."""
-    key = (tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype, tensor.device)
-    if key not in known:
-        known[key] = tensor.detach().cpu().contiguous().numpy()
-    return known[key]
+def _array(tensor: torch.Tensor) -> np.ndarray:
+    return tensor.detach().cpu().contiguous().numpy()
 
 
 def _portable(job: TrainingJob) -> bytes:
