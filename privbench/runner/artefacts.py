@@ -10,8 +10,8 @@ import tempfile
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 
 from privbench.core.errors import CannotWrite, CorruptArtefact
 
@@ -75,9 +75,11 @@ def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, object]
         CorruptArtefact: the file is missing, damaged or does not match its checksum.
     """
     try:
-        with safe_open(str(path), framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        # Read once: safe_open opens the path twice, and another run may replace the file in between.
+        content = path.read_bytes()
+        tensors = load(content)
+        length = int.from_bytes(content[:8], "little")
+        metadata = json.loads(content[8 : 8 + length])["__metadata__"]
         note = metadata["note"]
         if metadata["sha256"] != _digest(tensors, note):
             raise CorruptArtefact(f"{path} does not match its checksum")
