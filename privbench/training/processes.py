@@ -6,13 +6,13 @@ leave within about a second when their parent dies.
 
 from __future__ import annotations
 
-import contextlib
+import atexit
+import gc
 import os
-import pickle
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.machinery import PathFinder
 
@@ -27,6 +27,8 @@ from privbench.core.training import TrainedModel, TrainingJob
 from privbench.training.loop import train
 
 WORKERS_VARIABLE = "PRIVBENCH_WORKERS"
+
+EMPTY = torch.empty(0)
 
 _watched: set[int] = set()
 
@@ -56,9 +58,13 @@ def train_in_processes(jobs: Sequence[TrainingJob], done: Callable[[int, Trained
         PrivbenchError: a process was killed. What a job raises is raised here as it is.
     """
     parent = os.getpid()
+    for module in {type(job.model).__module__ for job in jobs}:
+        _make_portable(module)
     # Made when a process is about to take them, so that few jobs at once are being handed over.
     tasks = (
-        joblib.delayed(_work)(parent, index, _portable(job), _array(job.images), _array(job.labels))
+        joblib.delayed(_work)(
+            parent, index, replace(job, images=EMPTY, labels=EMPTY), _array(job.images), _array(job.labels)
+        )
         for index, job in enumerate(jobs)
     )
     workers = min(worker_count(), len(jobs))
@@ -79,12 +85,16 @@ def train_in_processes(jobs: Sequence[TrainingJob], done: Callable[[int, Trained
 
 
 def _work(
-    parent: int, index: int, job: bytes, images: np.ndarray, labels: np.ndarray
+    parent: int, index: int, job: TrainingJob, images: np.ndarray, labels: np.ndarray
 ) -> tuple[int, TrainedModel, dict[str, np.ndarray]]:
     _leave_with(parent)
-    # The bytes come from the parent process through joblib's pipe, never from disk or a network.
-    full = replace(pickle.loads(job), images=torch.tensor(images), labels=torch.tensor(labels))  # noqa: S301
-    trained = train(full, "cpu")
+    trained = train(replace(job, images=torch.tensor(images), labels=torch.tensor(labels)), "cpu")
+    if not gc.get_freeze_count():
+        # The pool collects garbage after each job, which takes 0.1 s (a tenth of a small model's
+        # training) unless what the imports have made is set aside.
+        gc.collect()
+        gc.freeze()
+        atexit.register(gc.unfreeze)
     return index, replace(trained, weights={}), {k: v.numpy() for k, v in trained.weights.items()}
 
 
@@ -106,24 +116,10 @@ def _array(tensor: torch.Tensor) -> np.ndarray:
     return tensor.detach().cpu().contiguous().numpy()
 
 
-def _portable(job: TrainingJob) -> bytes:
-    """Pickle a job without its data, with the model's code where a new process cannot import it."""
-    empty = replace(job, images=torch.empty(0), labels=torch.empty(0))
-    with _by_value(type(job.model).__module__):
-        return bytes(cloudpickle.dumps(empty))
-
-
-@contextlib.contextmanager
-def _by_value(name: str) -> Iterator[None]:
-    """Let the module's classes be pickled as code unless a new process finds the same module."""
+def _make_portable(name: str) -> None:
+    """Let the module's classes travel as code unless a new process finds the same module."""
     module = sys.modules[name]
     spec = PathFinder.find_spec(name.partition(".")[0])
     found = spec is not None and ("." in name or spec.origin == getattr(module, "__file__", None))
-    if found or name == "__main__":
-        yield
-        return
-    cloudpickle.register_pickle_by_value(module)
-    try:
-        yield
-    finally:
-        cloudpickle.unregister_pickle_by_value(module)
+    if not found and name != "__main__":
+        cloudpickle.register_pickle_by_value(module)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from privbench.core import registry
 from privbench.core.errors import DataError, TrainingDiverged, UserError
 from privbench.core.training import PrivacySettings, TrainedModel
 from privbench.training import loop
@@ -74,6 +75,34 @@ def test_large_shared_data_reach_the_processes_unharmed(make_job, two_workers):
     before = shared.clone()
     assert all(map(_same_bytes, train_many(jobs, "cpu", "processes"), train_many(jobs, "cpu", "serial")))
     assert torch.equal(shared, before)
+
+
+def test_a_model_given_by_path_trains_in_processes(make_job, tmp_path, two_workers):
+    # A new process cannot import the file, so the class has to travel as code.
+    file = tmp_path / "mine.py"
+    file.write_text(
+        textwrap.dedent("""
+        import torch
+        from privbench.core.model import Model
+        from privbench.core.registry import register
+
+        def flat(shape):
+            return shape[0] * shape[1] * shape[2]
+
+        @register("mine")
+        class Mine(Model):
+            source = "a test"
+
+            def build(self, shape, classes):
+                return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(flat(shape), classes))
+
+            def feature_layers(self):
+                return ("0",)
+        """)
+    )
+    model = registry.create("model", f"{file}:Mine")
+    jobs = [make_job(model=model, seed=s) for s in range(2)]
+    assert all(map(_same_bytes, train_many(jobs, "cpu", "processes"), train_many(jobs, "cpu", "serial")))
 
 
 def test_an_error_in_a_process_surfaces_as_itself(make_job, two_workers):
