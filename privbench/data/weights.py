@@ -1,7 +1,6 @@
-"""Pretrained weights that must be downloaded: a pinned table, and the only code that fetches them.
+"""Pretrained weights that must be downloaded: a pinned table, and what is here of it.
 
-Nothing here runs unless asked: no import and no metric downloads anything. A file counts only
-while its SHA-256 equals the pin.
+Nothing here runs unless asked: no import and no metric downloads anything.
 """
 
 from __future__ import annotations
@@ -9,24 +8,15 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import ssl
-import tempfile
-import urllib.error
-import urllib.request
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
-from http.client import HTTPException
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from privbench.core.errors import UserError, unknown
+from privbench.data import download
 
 if TYPE_CHECKING:
     import torch
-
-_BLOCK = 1 << 20
-_TIMEOUT = 60.0
 
 
 @dataclass(frozen=True)
@@ -106,22 +96,9 @@ def find(name: str) -> WeightFile:
     raise unknown("weights", name, (entry.name for entry in FILES))
 
 
-@lru_cache(maxsize=32)
-def _digest(path: Path, size: int, modified: int) -> str:  # noqa: ARG001 - a changed file is another key
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def _state(entry: WeightFile) -> tuple[Path, str]:
-    path = weights_folder() / entry.file_name
-    try:
-        stat = path.stat()
-        found = _digest(path, stat.st_size, stat.st_mtime_ns)
-    except FileNotFoundError:
-        return path, "missing"
-    except OSError as error:
-        return path, f"unreadable ({error.strerror})"
-    return path, "" if found == entry.sha256 else "wrong"
+    location = weights_folder() / entry.file_name
+    return location, download.fault(location, entry.sha256)
 
 
 def path(name: str) -> Path | None:
@@ -151,45 +128,7 @@ def problem(name: str) -> str | None:
     return f"{location.name} is {fault}. {command}"
 
 
-class _HttpsOnly(urllib.request.HTTPRedirectHandler):
-    def redirect_request(
-        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
-    ) -> urllib.request.Request | None:
-        _require_https(newurl)
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
-def _require_https(url: str) -> None:
-    if not url.startswith("https://"):
-        raise UserError(f"refused to download from {url!r}: only https is allowed.")
-
-
-def _open(url: str) -> IO[bytes]:
-    _require_https(url)
-    context = ssl.create_default_context()
-    opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context), _HttpsOnly())
-    stream: IO[bytes] = opener.open(urllib.request.Request(url), timeout=_TIMEOUT)  # noqa: S310 - https only
-    return stream
-
-
-def _download(entry: WeightFile, target: IO[bytes], progress: Callable[[int, int], None] | None) -> str:
-    digest = hashlib.sha256()
-    done = 0
-    with _open(entry.url) as stream:
-        while block := stream.read(_BLOCK):
-            target.write(block)
-            digest.update(block)
-            done += len(block)
-            if progress is not None:
-                progress(done, entry.size)
-            if done > entry.size:
-                break
-    if done < entry.size:
-        raise ConnectionError(f"the connection ended after {done} of {entry.size} bytes")
-    return digest.hexdigest()
-
-
-def fetch(name: str, progress: Callable[[int, int], None] | None = None) -> Path:
+def fetch(name: str, progress: download.Progress | None = None) -> Path:
     """Download weights unless they are here, check them and put them in place at once.
 
     Args:
@@ -204,33 +143,8 @@ def fetch(name: str, progress: Callable[[int, int], None] | None = None) -> Path
             place to write, or the bytes do not match the pin (they are removed).
     """
     entry = find(name)
-    location, fault = _state(entry)
-    if not fault:
-        return location
-    by_hand = f"Or download {entry.url} by hand and put it into {location.parent}."
-    partial: Path | None = None
-    try:
-        location.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            dir=location.parent, prefix=f".{entry.file_name}.", suffix=".part", delete=False
-        ) as stream:
-            partial = Path(stream.name)
-            found = _download(entry, stream, progress)
-        if found != entry.sha256:
-            raise UserError(
-                f"{entry.url} gave a file with SHA-256 {found}, not {entry.sha256}; it was removed. "
-                "Try again; if it happens again, the file was changed or replaced on the way: do not use it."
-            )
-        partial.chmod(0o644)
-        partial.replace(location)
-    except (OSError, HTTPException) as error:
-        reason = error.reason if isinstance(error, urllib.error.URLError) else error
-        raise UserError(
-            f"{entry.url} could not be downloaded: {reason}. Try again later. {by_hand}"
-        ) from error
-    finally:
-        if partial is not None:
-            partial.unlink(missing_ok=True)
+    location = weights_folder() / entry.file_name
+    download.fetch(entry.url, location, sha256=entry.sha256, size=entry.size, progress=progress)
     return location
 
 
