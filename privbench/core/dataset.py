@@ -17,7 +17,7 @@ class Dataset:
         data: all images, in the dataset's own order.
         class_names: the task's classes; ``data.labels`` index them.
         attribute_names: names of the columns of ``data.attributes``.
-        identity_disjoint: whether private, auxiliary and test data share no identity.
+        identity_disjoint: whether nobody may be in the auxiliary data and in another part.
         fingerprint: SHA-256 over the contents.
     """
 

@@ -44,8 +44,10 @@ def make_split(dataset: Dataset, seed: int, scale: Scale) -> Split:
 
     At most 1,000 images are used at scale ``smoke``, 5,000 at ``small`` and all at ``paper``. Of
     images that are equal pixel for pixel only the first is used, so that none is in two parts or
-    twice in one. Splits go by image and are stratified by label; where ``identity_disjoint`` is set
-    they go by whole identities instead, stratified by the rarest label that each identity has.
+    twice in one. Splits go by image and are stratified by label. Where ``identity_disjoint`` is set,
+    nobody is in the auxiliary data and in another part: people go to the auxiliary or to the private
+    side whole, stratified by the rarest label that each has, and the private side's images are then
+    split into candidates and test, so that utility is that for the people whom the model serves.
 
     Args:
         dataset: what to split.
@@ -68,7 +70,6 @@ def make_split(dataset: Dataset, seed: int, scale: Scale) -> Split:
         dataset.data.labels[keep],
         dataset.data.identities[keep] if dataset.data.identities is not None else None,
     )
-    needed = PARTS if dataset.identity_disjoint else PARTS[:2]
     fault = ""
     for attempt in range(TRIES):
         generator = torch.Generator().manual_seed(derive_seed(seed, "split", attempt))
@@ -76,13 +77,13 @@ def make_split(dataset: Dataset, seed: int, scale: Scale) -> Split:
             parts = _by_identity(data, limit, generator)
         else:
             parts = _by_image(data.labels, limit, generator)
-        found = _fault(parts, data, dataset.class_names, needed)
+        found = _fault(parts, data, dataset.class_names)
         if not found:
             mixed = [keep[part[torch.randperm(len(part), generator=generator)]] for part in parts]
             return Split(mixed[0], mixed[1], mixed[2], _digest(mixed))
         fault = fault or found
     unit = "identities" if dataset.identity_disjoint else "images"
-    least = 3 if dataset.identity_disjoint else 6
+    least = 2 if dataset.identity_disjoint else 6
     raise DataError(
         f"no split was found in {TRIES} tries: {fault}. "
         f"Each class needs at least {least} {unit} among the {min(limit, len(keep))} images that scale "
@@ -165,20 +166,22 @@ def _by_identity(data: LabelledImages, limit: int, generator: torch.Generator) -
     total = int(ends[-1]) if len(ends) else 0
     # An identity belongs where the middle of its images falls.
     middle = (ends - sizes[order] / 2) / max(total, 1)
-    part_of = torch.full_like(sizes, -1)
-    part_of[order] = torch.bucketize(middle, torch.tensor(BOUNDS, dtype=middle.dtype))
-    return [(part_of[who] == part).nonzero()[:, 0] for part in range(len(PARTS))]
+    side_of = torch.full_like(sizes, -1)
+    side_of[order] = (middle < BOUNDS[1] - BOUNDS[0]).long()
+    auxiliary = (side_of[who] == 1).nonzero()[:, 0]
+    private = (side_of[who] == 0).nonzero()[:, 0]
+    private = private[_interleaved(data.labels[private], generator)]
+    first = round(len(private) * BOUNDS[0] / (1 - BOUNDS[1] + BOUNDS[0]))
+    return [private[:first], auxiliary, private[first:]]
 
 
-def _fault(
-    parts: list[torch.Tensor], data: LabelledImages, class_names: tuple[str, ...], needed: tuple[str, ...]
-) -> str:
+def _fault(parts: list[torch.Tensor], data: LabelledImages, class_names: tuple[str, ...]) -> str:
     """What is wrong with the parts, or nothing."""
     for name, part in zip(PARTS, parts, strict=True):
         if len(part) < MIN_PART:
             return f"the {name} part would have {len(part)} images"
         sizes = torch.bincount(data.labels[part], minlength=len(class_names))
-        if name in needed and int(sizes.min()) == 0:
+        if name != "test" and int(sizes.min()) == 0:
             return f"class {class_names[int(sizes.argmin())]!r} would be absent from the {name} part"
     return ""
 

@@ -128,7 +128,13 @@ def _provenance(board: Board) -> str:
         "device": sorted({r.provenance.device for r in records}),
     }
     listed = "; ".join(f"{name} {', '.join(map(escape, values))}" for name, values in told.items())
+    mixed = (
+        "**These records come from several states of the code**, so that figures of different rows may differ "
+        "for that reason alone; run everything again with one state to be sure.\n\n"
+        if len(told["code"]) > 1
+        else ""
+    )
     return (
-        f"Provenance: {len(records)} records; protocol {board.key.protocol}; {listed}; "
+        f"{mixed}Provenance: {len(records)} records; protocol {board.key.protocol}; {listed}; "
         f"seeds {', '.join(map(str, board.seeds))}; hash over record keys {code(board.fingerprint)}.\n"
     )

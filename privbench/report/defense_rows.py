@@ -21,7 +21,10 @@ class DefenseRow:
 
     Attributes:
         rank: None for controls and for what is not rated.
-        relative_utility: ``clip((accuracy - chance) / (plain accuracy - chance), 0, 1)``.
+        relative_utility: ``clip(MCC / plain MCC, 0, 1)``: the share that is left of what the model knows
+            beyond guessing. With even classes and errors it is (accuracy - 1/K) / (plain accuracy - 1/K);
+            unlike that, it is 0 for a constant answer however uneven the classes. None where the plain
+            model's own MCC is not above 0 with 95% confidence: nothing to keep.
         fit_slowdown, inference_slowdown: times the undefended model's, None if unknown.
         attack_seconds: wall time of all attacks, on average over seeds.
     """
@@ -71,7 +74,7 @@ def defense_row(
         games=games,
         utility=utility,
         plain_utility=plain,
-        relative_utility=_relative(utility.get("accuracy"), plain.get("accuracy"), records),
+        relative_utility=_relative(utility.get("mcc"), plain.get("mcc")),
         release={m: combine(f) for m, f in _per_seed(by_seed, "release").items()},
         guarantee=_guarantee(records),
         fit_slowdown=_ratio((r.cost.fit_seconds, r.cost.plain_fit_seconds) for r in records),
@@ -103,14 +106,11 @@ def _clipped(name: str, figure: Figure) -> Figure:
     return figure.model_copy(update={"low": max(figure.low, least), "high": min(figure.high, greatest)})
 
 
-def _relative(utility: Figure | None, plain: Figure | None, records: Sequence[Record]) -> float | None:
-    classes = {r.provenance.config.get("classes") for r in records}
-    count = classes.pop() if len(classes) == 1 else None
-    if utility is None or plain is None or not isinstance(count, int) or count < 2:
+def _relative(mcc: Figure | None, plain: Figure | None) -> float | None:
+    if mcc is None or plain is None or mcc.value is None or plain.value is None:
         return None
-    if utility.value is None or plain.value is None or plain.value <= 1 / count:
-        return None
-    return min(1.0, max(0.0, (utility.value - 1 / count) / (plain.value - 1 / count)))
+    least = plain.value if plain.low is None else plain.low
+    return min(1.0, max(0.0, mcc.value / plain.value)) if least > 0 else None
 
 
 def _guarantee(records: Sequence[Record]) -> dict[str, float | str]:

@@ -17,6 +17,7 @@ def test_few_images_train_for_the_least_number_of_steps(count, batch, epochs):
     fitted = TrainingConfig(epochs=12, min_steps=200).fitted(count)
     assert (fitted.batch_size, fitted.epochs) == (batch, epochs)
     assert fitted.fitted(count) == fitted
+    assert fitted.lr == pytest.approx(0.05 * (batch / 64) ** 0.5)
 
 
 def test_dp_sgd_takes_its_own_rate_and_batch_and_leaves_the_rest():

@@ -116,14 +116,16 @@ def test_duplicates_agree_with_a_slow_loop():
 @pytest.mark.parametrize(
     "task", ["glasses", "facial_hair", "smiling", "mouth_open", "eyes_closed", "head_turned"]
 )
-def test_orl_parts_share_no_person(task):
+def test_orl_auxiliary_data_show_nobody_of_the_private_side(task):
     dataset = OrlFaces(task=task).load()
     for seed in range(5):
         split = make_split(dataset, seed, "small")
-        people = [set(dataset.data.identities[part].tolist()) for part in parts(split)]
-        assert sum(map(len, people)) == len(set.union(*people))
+        candidates, auxiliary, test = (set(dataset.data.identities[part].tolist()) for part in parts(split))
+        assert len(auxiliary) == 14
+        assert not auxiliary & (candidates | test)
+        assert candidates == candidates | test
         assert len(torch.cat(parts(split)).unique()) == 400
-        assert [len(group) for group in people] == [18, 14, 8]
+        assert [len(part) for part in parts(split)] == [179, 140, 81]
         for part in parts(split):
             assert set(dataset.data.labels[part].tolist()) == {0, 1}
 
@@ -147,14 +149,16 @@ def test_whole_identities_of_any_size(seed, people, classes):
     labels = torch.randint(0, classes, (len(identities),), generator=generator)
     dataset = made(labels, identities)
     split = make_split(dataset, seed, "smoke")
-    groups = [identities[part].unique() for part in parts(split)]
-    assert len(torch.cat(groups)) == len(torch.cat(groups).unique())
     chosen = torch.cat(parts(split))
     assert len(chosen) == len(chosen.unique()) <= 1000
     for share, part in zip((0.44, 0.36, 0.2), parts(split), strict=True):
         assert abs(len(part) - share * len(chosen)) <= 12
-    for group, part in zip(groups, parts(split), strict=True):
-        assert int(torch.isin(identities, group).sum()) == len(part)
+    private = torch.cat([split.candidates, split.test])
+    for side in (private, split.auxiliary):
+        # Whoever is on a side is there with all images.
+        assert int(torch.isin(identities, identities[side]).sum()) == len(side)
+    share = torch.bincount(labels[split.test], minlength=classes) / torch.bincount(labels[private])
+    assert float((share - 0.2 / 0.64).abs().max()) < 0.1
 
 
 def test_too_few_images():
@@ -182,12 +186,12 @@ def test_rare_class():
 def test_too_few_identities():
     labels = torch.arange(200) % 2
     with pytest.raises(DataError, match=r"no split was found.*part would have 0 images"):
-        make_split(made(labels, torch.arange(200) // 100), 0, "small")
+        make_split(made(labels, torch.zeros(200, dtype=torch.int64)), 0, "small")
     identities = torch.arange(200) // 10
-    with pytest.raises(DataError, match=r"class '1' would be absent .*at least 3 identities"):
-        make_split(made((identities < 2).long(), identities), 0, "small")
-    split = make_split(made((identities < 3).long(), identities), 0, "small")
-    assert all(len((identities[part] < 3).unique()) == 2 for part in parts(split))
+    with pytest.raises(DataError, match=r"class '1' would be absent .*at least 2 identities"):
+        make_split(made((identities < 1).long(), identities), 0, "small")
+    split = make_split(made((identities < 2).long(), identities), 0, "small")
+    assert all(len((identities[part] < 2).unique()) == 2 for part in parts(split))
 
 
 # membership

@@ -14,6 +14,15 @@ from privbench.runner.results import Result
 DEFAULT_METRIC = {Game.MEMBERSHIP: "auc", Game.RECONSTRUCTION: "psnr", Game.FEATURE: "feature-mcc"}
 
 
+def classification(accuracy: float, spread: float) -> dict[str, Figure]:
+    """Accuracy and MCC on ten even classes with even errors."""
+    mcc = (10 * accuracy - 1) / 9
+    return {
+        "accuracy": Figure(value=accuracy, low=accuracy - spread, high=accuracy + spread, n=500),
+        "mcc": Figure(value=mcc, low=mcc - 10 / 9 * spread, high=mcc + 10 / 9 * spread, n=500),
+    }
+
+
 def result(
     defense: str,
     attack: str,
@@ -28,6 +37,8 @@ def result(
     clusters: torch.Tensor | None = None,
     split: str = "s",
     accuracy: float | None = 0.9,
+    plain_spread: float = 0.02,
+    git: str = "abc",
     guarantee: dict[str, float | str] | None = None,
     flags: tuple[str, ...] = (),
     code: str = "",
@@ -44,10 +55,8 @@ def result(
     cell = Cell(
         dataset=dataset, model=model, defense=defense, attack=attack, game=game, seed=seed, scale="small"
     )
-    utility = {} if accuracy is None or status != "ok" else {
-        "accuracy": Figure(value=accuracy, low=accuracy - 0.02, high=accuracy + 0.02, n=500)
-    }  # fmt: skip
-    plain = {"accuracy": Figure(value=0.95, low=0.93, high=0.97, n=500)} if utility else {}
+    utility = {} if accuracy is None or status != "ok" else classification(accuracy, 0.02)
+    plain = classification(0.95, plain_spread) if utility else {}
     record = Record(
         key=hashlib.sha256((cell.model_dump_json() + code).encode()).hexdigest()[:32],
         cell=cell,
@@ -61,7 +70,7 @@ def result(
         flags=flags,
         provenance=Provenance(
             config={"classes": 10}, seeds={"root": seed}, hashes={"split": f"{split}{seed}"} if status == "ok" else {},
-            versions={"privbench": "0.1.0"}, git="abc", device="cpu",
+            versions={"privbench": "0.1.0"}, git=git, device="cpu",
         ),
         cost=Cost(
             attack_seconds=1.5, fit_seconds=4.0, plain_fit_seconds=2.0,

@@ -143,6 +143,31 @@ def test_the_weakest_guarantee_of_all_seeds_is_shown_and_none_is_weaker_than_inf
     assert shown == {"finite": "12.0", "infinite": "inf"}
 
 
+def relative_utility(**more):
+    (board,) = make_boards(defended("blur", 20, **more))
+    return board.defenses[0].relative_utility
+
+
+def test_relative_utility_is_what_is_left_beyond_guessing():
+    # On ten even classes with even errors: (accuracy - 1/10) / (plain accuracy - 1/10).
+    assert relative_utility(accuracy=0.5) == pytest.approx(0.4 / 0.85)
+    assert relative_utility(accuracy=0.1) == pytest.approx(0, abs=1e-9)
+    assert relative_utility(accuracy=0.05) == 0
+    assert relative_utility(accuracy=0.96) == 1
+
+
+def test_there_is_no_relative_utility_where_the_plain_model_may_only_guess():
+    assert relative_utility(plain_spread=0.84) is not None
+    assert relative_utility(plain_spread=0.86) is None
+
+
+def test_a_board_says_that_its_records_are_of_different_code(tmp_path):
+    for name, other in {"one": "abc", "two": "def"}.items():
+        write_leaderboards([*controls(), *defended("blur", 20, git=other)], tmp_path / name)
+    warned = {p.parent.name: "several states of the code" in p.read_text() for p in tmp_path.glob("*/toy.md")}
+    assert warned == {"one": False, "two": True}
+
+
 def test_does_not_apply_is_a_dash_with_its_reason(written):
     text = (written[0] / "toy.md").read_text()
     line = next(x for x in text.splitlines() if x.startswith("| ") and "`dp-sgd[epsilon=8]`" in x)

@@ -30,8 +30,8 @@ _TABLES = (
 class CelebA(TorchvisionSource):
     """Aligned colour faces, the centre square (178×178 of 178×218) resized.
 
-    One of the forty attributes is the task, the other 39 are the hidden features. Private,
-    auxiliary and test data share no person.
+    One of the forty attributes is the task, the other 39 are the hidden features. Nobody is
+    in the auxiliary data and in another part.
     """
 
     source = "Liu, Luo, Wang, Tang, Deep learning face attributes in the wild, ICCV 2015"

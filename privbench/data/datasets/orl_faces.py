@@ -27,7 +27,7 @@ class OrlFaces(DatasetSource):
     """Grey faces, the centre square (92×92 of 92×112) resized; identities 0..39.
 
     The six attributes were labelled for privbench (assets/PROVENANCE.md). With an attribute as the
-    task, private, auxiliary and test data share no person, and the other five attributes are the
+    task, nobody is in the auxiliary data and in another part, and the other five attributes are the
     hidden features. With ``identity`` the classes are the people, splits go by image, and all six
     are hidden features.
     """
