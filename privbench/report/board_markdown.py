@@ -129,7 +129,7 @@ def _provenance(board: Board) -> str:
     }
     listed = "; ".join(f"{name} {', '.join(map(escape, values))}" for name, values in told.items())
     mixed = (
-        "**These records come from several states of the code**, so that figures of different rows may differ "
+        "**These records come from several states of the code**, so that rows may differ "
         "for that reason alone; run everything again with one state to be sure.\n\n"
         if len(told["code"]) > 1
         else ""
