@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar, cast
@@ -60,6 +61,7 @@ def dataset_source(text: str) -> DatasetSource:
             )
         return cast("DatasetSource", cls.create({"path": path, **selector.params}))
     cls = registry.find("dataset", selector.name)
+    _require_own_name(cls, {})
     if "path" in cls.model_fields and "path" not in selector.params:
         raise UserError(f"dataset {selector.name!r} needs a path. Write {selector.name}:PATH.")
     return cast("DatasetSource", cls.create(dict(selector.params)))
@@ -68,6 +70,7 @@ def dataset_source(text: str) -> DatasetSource:
 def expand(kind: Kind, texts: Sequence[str]) -> list[Method]:
     """Methods for selectors, ``all`` and families (a game's name, for attacks), in order, once each."""
     found: dict[str, Method] = {}
+    owners: dict[str, type[Method]] = {}
     for text in texts:
         family = {game.value for game in Game} if kind == "attack" else set()
         if text == "all" or text in family:
@@ -75,10 +78,34 @@ def expand(kind: Kind, texts: Sequence[str]) -> list[Method]:
             if text in family:
                 methods = [m for m in methods if Game(text) in cast("Attack", m).games]
         else:
-            methods = [registry.create(kind, text)]
+            methods = [registry.create(kind, text, groups=("all", *family))]
         for method in methods:
+            _require_own_name(type(method), owners)
             found.setdefault(method.selector, method)
     return list(found.values())
+
+
+def _require_own_name(cls: type[Method], owners: dict[str, type[Method]]) -> None:
+    """Refuse a class from a path or a plugin under another's name, in the registry or in ``owners``.
+
+    Records are kept by name: it would take the other's place, in this run or among older records.
+    """
+    kind, name = cls.kind, cls.registry_name
+    if "[" in name or "]" in name:
+        raise UserError(
+            f"{_origin(cls)} is called {name!r}: brackets hold parameters. Rename it in @register."
+        )
+    registered = registry.find(kind, name) if name in registry.names(kind) else cls
+    for other in (registered, owners.setdefault(name, cls)):
+        if other is not cls:
+            raise UserError(
+                f"{_origin(cls)} is called {name!r}, as is the {kind} {_origin(other)}: one would overwrite "
+                f"the other's records. Give it a name of its own: @register('my-{name}')."
+            )
+
+
+def _origin(cls: type[Method]) -> str:
+    return f"{inspect.getfile(cls)}:{cls.__name__}"
 
 
 def make_plan(
@@ -101,6 +128,7 @@ def make_plan(
     """
     source = dataset_source(dataset)
     chosen_model = cast("Model", registry.create("model", model))
+    _require_own_name(type(chosen_model), {})
     chosen_defenses = [cast("Defense", d) for d in expand("defense", defenses)]
     chosen_attacks = [cast("Attack", a) for a in expand("attack", attacks)]
     if any(seed < 0 for seed in seeds):

@@ -69,3 +69,60 @@ def test_path_datasets_take_their_options(tmp_path):
     source = dataset_source(f"imagefolder:{tmp_path}/x[size=32]")
     assert source.path == f"{tmp_path}/x"
     assert source.size == 32
+
+
+def write_defense(folder, file, name):
+    path = folder / file
+    path.write_text(
+        "from privbench.core.defense import ImageDefense\n"
+        "from privbench.core.registry import register\n\n"
+        f"@register({name!r})\nclass Mirror(ImageDefense):\n    'A test.'\n"
+    )
+    return f"{path}:Mirror"
+
+
+@pytest.mark.parametrize("shipped", [["vim"], []])
+def test_a_users_method_may_not_take_a_shipped_name(tmp_path, shipped):
+    # Also when the shipped one is not run: records of earlier runs would be overwritten.
+    mine = write_defense(tmp_path, "mine.py", "vim")
+    for order in ([mine, *shipped], [*shipped, mine]):
+        with pytest.raises(UserError, match=r"mine\.py:Mirror is called 'vim'.*@register"):
+            make_plan(order, ["lira"], "mnist-5k", "cnn", [0], "smoke")
+
+
+def test_two_files_may_not_share_a_name(tmp_path):
+    both = [write_defense(tmp_path, "one.py", "mirror"), write_defense(tmp_path, "two.py", "mirror")]
+    with pytest.raises(UserError, match=r"two\.py:Mirror is called 'mirror'.*one\.py:Mirror"):
+        make_plan(both, ["lira"], "mnist-5k", "cnn", [0], "smoke")
+    for alone in both:
+        plan = make_plan([alone], ["lira"], "mnist-5k", "cnn", [0], "smoke")
+        assert "mirror" in {d for d, _, _ in names(plan)}
+
+
+def test_a_name_may_not_read_like_parameters(tmp_path):
+    mine = write_defense(tmp_path, "brackets.py", "vim[window=7]")
+    with pytest.raises(UserError, match="brackets"):
+        make_plan([mine], ["lira"], "mnist-5k", "cnn", [0], "smoke")
+
+
+def test_the_same_method_by_path_and_by_name_is_one_row(tmp_path):
+    path = tmp_path / "again.py"
+    path.write_text("from privbench.defenses.vim import Vim\n")
+    plan = make_plan([f"{path}:Vim", "vim"], ["lira"], "mnist-5k", "cnn", [0], "smoke", controls=False)
+    assert names(plan) == {("vim", "lira", Game.MEMBERSHIP)}
+
+
+@pytest.mark.parametrize(
+    ("kind", "module", "base", "shipped"),
+    [
+        ("attack", "privbench.attacks.lira", "Lira", "lira"),
+        ("dataset", "privbench.data.datasets.mnist_5k", "Mnist5k", "mnist-5k"),
+        ("model", "privbench.models.cnn", "Cnn", "cnn"),
+    ],
+)
+def test_a_subclass_without_a_name_of_its_own_is_refused(tmp_path, kind, module, base, shipped):
+    path = tmp_path / f"{kind}.py"
+    path.write_text(f"from {module} import {base}\n\nclass Mine({base}):\n    'A test.'\n")
+    chosen = {"attack": "lira", "dataset": "mnist-5k", "model": "cnn", kind: f"{path}:Mine"}
+    with pytest.raises(UserError, match=f"called '{shipped}'"):
+        make_plan(["vim"], [chosen["attack"]], chosen["dataset"], chosen["model"], [0], "smoke")
