@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 from privbench.core.view import AdversaryView
 
-LADDER = (1, 2, 4, 7, 8, 14, 28)
 _PROBES = 512
 
 
@@ -24,7 +25,8 @@ def window_means(images: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
 def window_sizes(shape: tuple[int, int, int]) -> list[tuple[int, int]]:
     """The windows (height, width) to try on images of ``shape``: squares that divide it, and the whole."""
     _, height, width = shape
-    squares = [(s, s) for s in LADDER if height % s == width % s == 0 and (s, s) != (height, width)]
+    common = math.gcd(height, width)
+    squares = [(s, s) for s in range(1, common + 1) if common % s == 0 and (s, s) != (height, width)]
     return [*squares, (height, width)]
 
 

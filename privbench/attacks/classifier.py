@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, ClassVar
+from functools import partial
+from typing import ClassVar, TypeAlias
 
 import torch
 from pydantic import Field
@@ -22,6 +24,9 @@ from privbench.core.view import AdversaryView
 
 _HELD_OUT = 5
 _POOLED_SIDE = 32
+_LINEAR_VERSIONS = 10
+
+Answer: TypeAlias = "Callable[[torch.Tensor], torch.Tensor]"
 
 
 @register("classifier")
@@ -29,7 +34,8 @@ class Classifier(FeatureAttack):
     """The adaptive recognition adversary: trains on images that it protects itself.
 
     For each feature a network (under new keys in every epoch) and a logistic regression on pixels
-    compete on a held-out fifth of the auxiliary images; the better one answers.
+    compete on a held-out fifth of the auxiliary images. The one with the higher MCC there learns
+    again from all of them and answers.
     """
 
     source: ClassVar[str] = (
@@ -38,9 +44,9 @@ class Classifier(FeatureAttack):
     )
 
     model: str = Field("cnn", description="registry name of the network")
-    epochs: int | None = Field(None, ge=1, le=1000, description="training epochs; by scale 4, 30 or 90")
+    epochs: int | None = Field(None, ge=1, le=1000, description="training epochs; by scale 4, 60 or 90")
     versions: int | None = Field(
-        None, ge=1, le=128, description="protected copies to train on in turns; by scale 2, 10 or 30"
+        None, ge=1, le=128, description="protected copies to train on in turns; by scale 2, 30 or 30"
     )
 
     def guess(self, view: AdversaryView, challenge: FeatureChallenge) -> torch.Tensor:
@@ -48,27 +54,61 @@ class Classifier(FeatureAttack):
 
         Raises:
             UserError: fewer than ten auxiliary images, or none with the features.
+            TrainingDiverged: a network diverged at a tenth of the learning rate too.
         """
-        from privbench.training.many import train_many
-        from privbench.training.modules import load_module
-        from privbench.training.predict import log_probs
-
-        model = registry.create("model", self.model)
-        assert isinstance(model, Model)
         known = view.auxiliary.images.to(view.device)
         values = auxiliary_targets(view, challenge)
         held, train = held_out(view, "classifier", _HELD_OUT)
-        copies = self.versions if self.versions is not None else by_scale(view.scale, 2, 10, 30)
-        versions = torch.stack([view.simulate(known[train], "version", v) for v in range(copies)])
-        check = view.simulate(known[held], "held-out")
-        released = challenge.released.to(view.device)
+        copies = self.versions if self.versions is not None else by_scale(view.scale, 2, 30, 30)
+        versions = torch.stack([view.simulate(known, "version", v) for v in range(copies)])
+        check, released = view.simulate(known[held], "held-out"), challenge.released.to(view.device)
+        everything = torch.arange(len(known), device=view.device)
+        columns = range(len(challenge.targets))
 
-        epochs, least_steps = by_scale(view.scale, (4, 0), (30, 500), (90, 0))
+        trials = {t: values[held, t] for t in columns}
+        by_linear = {t: _linear(versions[:, train], values[train, t])(check) for t in columns}
+        by_network = self._networks(view, challenge, versions, values, train, list(columns))
+        wins = []
+        for t, truth in trials.items():
+            scores = [_mcc(truth, by_linear[t]), _mcc(truth, by_network[t](check))]
+            view.log[f"validation-{challenge.targets[t]}"] = scores
+            if scores[1] >= scores[0]:
+                wins.append(t)
+        final = self._networks(view, challenge, versions, values, everything, wins)
+        answers = [final[t] if t in final else _linear(versions, values[:, t]) for t in columns]
+        return torch.stack([answer(released) for answer in answers], 1)
+
+    def _networks(
+        self,
+        view: AdversaryView,
+        challenge: FeatureChallenge,
+        versions: torch.Tensor,
+        values: torch.Tensor,
+        rows: torch.Tensor,
+        columns: list[int],
+    ) -> dict[int, Answer]:
+        """A network for each of ``columns``, trained on the images numbered ``rows``."""
+        from privbench.training.many import train_many
+        from privbench.training.modules import load_module
+
+        if not columns:
+            return {}
+        model = registry.create("model", self.model)
+        assert isinstance(model, Model)
+        epochs, least_steps = by_scale(view.scale, (4, 0), (60, 500), (90, 0))
         config = TrainingConfig(epochs=self.epochs or epochs, min_steps=0 if self.epochs else least_steps)
-        config = config.fitted(len(train))
+        config = config.fitted(len(rows))
+        images = versions[:, rows]
         jobs = [
-            TrainingJob(model, config, versions, values[train, t], count, view.seed("network", name))
-            for t, (name, count) in enumerate(zip(challenge.targets, challenge.cardinalities, strict=True))
+            TrainingJob(
+                model,
+                config,
+                images,
+                values[rows, t],
+                challenge.cardinalities[t],
+                view.seed("network", challenge.targets[t]),
+            )
+            for t in columns
         ]
         finished: set[int] = set()
 
@@ -76,54 +116,52 @@ class Classifier(FeatureAttack):
             finished.add(index)
             view.progress(len(finished), len(jobs), "feature classifiers")
 
-        shape = (known.shape[1], known.shape[2], known.shape[3])
-        answers = []
         try:
             networks = train_many(jobs, view.device, on_done=report)
         except TrainingDiverged:
             # An adversary would try again, gently; giving up would pass for a strong defense.
             gentle = config.model_copy(update={"lr": config.lr / 10})
             networks = train_many([replace(job, config=gentle) for job in jobs], view.device, on_done=report)
-        for t, trained in enumerate(networks):
-            name, count = challenge.targets[t], challenge.cardinalities[t]
-            network = load_module(model, shape, count, trained.weights, view.device)
-            truth = values[held, t]
-            linear = _Linear(versions, values[train, t])
-            by_network = float((log_probs(network, check).argmax(-1) == truth).double().mean())
-            by_linear = float((linear.predict(check) == truth.cpu()).double().mean())
-            suffix = f"-{name}" if len(jobs) > 1 else ""
-            view.log[f"loss{suffix}"] = list(trained.losses)
-            view.log[f"validation{suffix}"] = [by_linear, by_network]
-            best = by_network >= by_linear
-            answers.append(
-                log_probs(network, released).argmax(-1).cpu() if best else linear.predict(released)
-            )
-        return torch.stack(answers, 1)
+        shape = (images.shape[2], images.shape[3], images.shape[4])
+        answers: dict[int, Answer] = {}
+        for t, trained in zip(columns, networks, strict=True):
+            view.log[f"loss-{challenge.targets[t]}"] = list(trained.losses)
+            module = load_module(model, shape, challenge.cardinalities[t], trained.weights, view.device)
+            answers[t] = partial(_likeliest, module)
+        return answers
 
 
-class _Linear:
+def _likeliest(network: torch.nn.Module, images: torch.Tensor) -> torch.Tensor:
+    from privbench.training.predict import log_probs
+
+    return log_probs(network, images).argmax(-1).cpu()
+
+
+def _mcc(truth: torch.Tensor, guess: torch.Tensor) -> float:
+    from sklearn.metrics import matthews_corrcoef
+
+    if (truth == truth[0]).all():
+        return 0.0
+    return float(matthews_corrcoef(truth.cpu(), guess))
+
+
+def _linear(versions: torch.Tensor, labels: torch.Tensor) -> Answer:
     """Logistic regression on pixels (averaged down to at most 32 a side), on all versions."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-    def __init__(self, versions: torch.Tensor, labels: torch.Tensor) -> None:
-        from sklearn.linear_model import LogisticRegression
-        from sklearn.pipeline import make_pipeline
-        from sklearn.preprocessing import StandardScaler
-        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
-        self._only = int(labels[0])
-        self._model: Any = None
-        if (labels != labels[0]).any():
-            self._model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=200))
-            rows = torch.cat([_pixels(version) for version in versions])
-            # One thread, so that sums are added in the same order on every machine.
-            with threadpool_limits(limits=1):
-                self._model.fit(rows.numpy(), labels.cpu().repeat(len(versions)).numpy())
-
-    def predict(self, images: torch.Tensor) -> torch.Tensor:
-        """The likeliest values, int64 [N] on the CPU."""
-        if self._model is None:
-            return torch.full((len(images),), self._only)
-        return torch.from_numpy(self._model.predict(_pixels(images).numpy())).long()
+    only = int(labels[0])
+    if (labels == labels[0]).all():
+        return lambda images: torch.full((len(images),), only)
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=200))
+    copies = versions[:_LINEAR_VERSIONS]
+    rows = torch.cat([_pixels(version) for version in copies])
+    # One thread, so that sums are added in the same order on every machine.
+    with threadpool_limits(limits=1):
+        model.fit(rows.numpy(), labels.cpu().repeat(len(copies)).numpy())
+    return lambda images: torch.from_numpy(model.predict(_pixels(images).numpy())).long()
 
 
 def _pixels(images: torch.Tensor) -> torch.Tensor:

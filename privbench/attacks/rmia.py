@@ -36,7 +36,8 @@ class Rmia(ShadowAttack):
     p(x | target) / p(x) is compared with the same ratio of population samples z from the auxiliary
     data; the score is the share of z that x dominates. p(x) is the mean of the shadows' mean
     probabilities with and without x (``online``), or ((1 + a) p_out + 1 - a) / 2 (``offline``, and
-    for z, which no shadow trained on).
+    for z, which no shadow trained on). With one target the share rises with the ratio of x alone:
+    ``gamma`` and z set its scale and ties, which the ratio breaks, and not the ranking.
     """
 
     source: ClassVar[str] = (
@@ -66,8 +67,12 @@ class Rmia(ShadowAttack):
         )
         log_ratio_z = target_z - self._offline(prior_z).clamp(_LEAST, 1).log()
 
-        shares = [dominated_share(x, z, self.gamma) for x, z in zip(log_ratio, log_ratio_z, strict=True)]
-        return torch.stack(shares).mean(0)
+        scores = []
+        for x, z in zip(log_ratio, log_ratio_z, strict=True):
+            # Many candidates dominate the same number of z, up to all of them. Their own ratios tell them
+            # apart, in steps smaller than one z; without that, ties at the top hide every low FPR.
+            scores.append((dominated_share(x, z, self.gamma) * len(z) + x.sigmoid()) / (len(z) + 1))
+        return torch.stack(scores).mean(0)
 
     def _offline(self, outside: torch.Tensor) -> torch.Tensor:
         return ((1 + self.a) * outside + (1 - self.a)) / 2

@@ -120,7 +120,7 @@ class AdversaryView:
         return self.deployment.weights()
 
     def simulate(self, images: torch.Tensor, *axes: str | int) -> torch.Tensor:
-        """Protect ``images`` by the public algorithm with keys of the adversary's own.
+        """Protect ``images`` by the public algorithm with keys of the adversary's own, one an image.
 
         Other ``axes`` give other keys; this costs no query.
         """

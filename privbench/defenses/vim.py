@@ -17,6 +17,7 @@ from privbench.defenses._shuffle import CHUNK_VALUES, common_divisors, in_chunks
 
 # The variants that look at the images hold several float64 copies of a chunk.
 _CHUNK = CHUNK_VALUES // 8
+_ONLINE_REDRAWS = 10
 
 Window = int | Literal["entire", "adaptive"]
 
@@ -57,8 +58,12 @@ class Vim(ImageDefense):
         "largest divisor of both sides up to 28 that leaves several; windows are divisors of it",
     )
     grid: int = Field(14, ge=1, le=1024, description="regions a side, at most; for online and offline")
-    redraws: int = Field(
-        1, ge=1, le=64, description="shuffles of each image that the model trains on in turns"
+    redraws: int | None = Field(
+        None,
+        ge=1,
+        le=64,
+        description="shuffles of each image that the model trains on in turns; by default 1, and 10 for "
+        "online, which shuffles anew in each call",
     )
 
     @field_validator("window", mode="before")
@@ -83,7 +88,7 @@ class Vim(ImageDefense):
                 raise ValueError(
                     f"{name} does nothing with variant={self.variant}, window={self.window}: leave it out"
                 )
-        if self.key != "fresh" and self.redraws > 1:
+        if self.key != "fresh" and (self.redraws or 1) > 1:
             raise ValueError(f"redraws draws new keys, of which key={self.key} has only one: leave it out")
         return self
 
@@ -94,8 +99,10 @@ class Vim(ImageDefense):
 
     @property
     def versions(self) -> int:
-        """``redraws``."""
-        return self.redraws
+        """``redraws``, or its default."""
+        if self.redraws is not None:
+            return self.redraws
+        return _ONLINE_REDRAWS if self.variant == "online" and self.key == "fresh" else 1
 
     def protect(self, images: torch.Tensor, keys: Keys) -> torch.Tensor:
         """Shuffled images.

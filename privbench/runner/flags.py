@@ -23,9 +23,9 @@ def flags_of(
     """The flags of one cell.
 
     ``below-chance``: the whole interval is on the wrong side of chance. ``still-improving``: the
-    attack's ``loss`` fell by more than 2% over the last fifth of its budget. ``constant-guess``:
-    every sample got the same answer (the floor attack is meant to). ``unresolved``: a figure was
-    not quoted because the sample is too small.
+    last fifth of the attack's budget brought more than 2% of all that a ``loss`` curve fell.
+    ``constant-guess``: every sample got the same answer (the floor attack is meant to).
+    ``unresolved``: a figure was not quoted because the sample is too small.
     """
     flags: list[str] = []
     for name, chance in _CHANCE.items():
@@ -34,9 +34,11 @@ def flags_of(
             flags.append(f"below-chance: {name}")
     if not floor and len(guess) > 1 and bool((guess == guess[:1]).all()):
         flags.append("constant-guess")
-    loss = list(log.get("loss", ()))
-    if len(loss) >= 5 and loss[-1] < 0.98 * loss[-1 - len(loss) // 5]:
-        flags.append("still-improving: loss")
+    for name, loss in log.items():
+        if name.startswith("loss") and len(loss) >= 5:
+            late = loss[-1 - len(loss) // 5] - loss[-1]
+            if late > 0.02 * (loss[0] - loss[-1]) > 0:
+                flags.append(f"still-improving: {name}")
     unresolved = [m.selector for m in metrics if (f := figures.get(m.selector)) and f.value is None and f.n]
     flags += [f"unresolved: {name}" for name in unresolved]
     return tuple(flags)

@@ -11,11 +11,12 @@ import torch
 
 from privbench.core.defense import Defense
 from privbench.core.images import LabelledImages
+from privbench.core.keys import Keys
 from privbench.core.model import Model
 from privbench.core.seeds import derive_seed
 from privbench.core.training import TrainedModel, TrainingConfig
 from privbench.runner.cache import Cache
-from privbench.runner.deploy import model_inputs, protected, training_job
+from privbench.runner.deploy import in_chunks, model_inputs, training_job
 from privbench.training.many import train_many
 from privbench.training.modules import load_module
 from privbench.training.predict import log_probs
@@ -73,8 +74,12 @@ class DefenseSimulator:
     progress: Callable[[int, int, str], None]
 
     def protect(self, images: torch.Tensor, keys_seed: int) -> torch.Tensor:
-        """Protect images under keys drawn from ``keys_seed``."""
-        return protected(self.defense, images, keys_seed)
+        """Protect images, each under its own key drawn from ``keys_seed``.
+
+        So too where the defender reuses a key, which the adversary does not know: what learns from
+        images under a handful of shared keys learns these keys, and not to undo unknown ones.
+        """
+        return in_chunks(self.defense.protect, images, Keys.fresh(keys_seed, len(images), images.device))
 
     def shadows(self, data: LabelledImages, count: int) -> ShadowModels:
         """Train ``count`` models through the defense, each on a Bernoulli(1/2) draw of ``data``."""

@@ -50,11 +50,12 @@ class Restorer:
         return min(self.validation[1:]) < self.validation[0]
 
     def restore(self, released: torch.Tensor, blended: bool = True, batch_size: int = 512) -> torch.Tensor:
-        """Restored images in [0, 1], float32 [N, C, H, W]; the estimate alone if that is better.
+        """Restored images in [0, 1], float32 [N, C, H, W].
 
-        ``blended`` is best for the squared error; the network alone is best for SSIM.
+        ``blended`` is best for the squared error. The network alone is best for SSIM; the estimate
+        takes its place where it does not help.
         """
-        if not self.helps:
+        if not blended and not self.helps:
             return self.estimate(released)
         parts = []
         for part in torch.split(released, batch_size):

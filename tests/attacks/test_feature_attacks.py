@@ -6,6 +6,7 @@ import pytest
 import torch
 from fakes import World, make_world
 
+from privbench.attacks import classifier
 from privbench.core import registry
 from privbench.core.errors import TrainingDiverged, UserError
 from privbench.core.games import FeatureChallenge
@@ -32,8 +33,27 @@ def test_classifier_reads_digits_through_a_shuffle() -> None:
     guess = _guess(world, "classifier[epochs=10]", "class")
     assert float((guess[:, 0] == world.private.labels).double().mean()) > 0.7
     assert world.view.queries == {}
-    assert len(world.view.log["loss"]) == 10
-    assert world.view.log["loss"][-1] < world.view.log["loss"][0]
+    loss = world.view.log["loss-class"]
+    assert len(loss) == 10
+    assert loss[-1] < loss[0]
+    assert max(world.view.log["validation-class"]) > 0.7
+
+
+def test_the_winner_learns_again_from_all_auxiliary_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, sizes = many.train_many, []
+
+    def counting(jobs, *args, **kwargs):
+        sizes.append([len(job.labels) for job in jobs])
+        return real(jobs, *args, **kwargs)
+
+    monkeypatch.setattr(many, "train_many", counting)
+    # With a rival that always answers 0 the network wins.
+    never = torch.zeros(1, dtype=torch.int64)
+    monkeypatch.setattr(classifier, "_linear", lambda *_: lambda images: never.expand(len(images)))
+    world = make_world(window=4)
+    _guess(world, "classifier[epochs=4]", "class")
+    count = len(world.view.auxiliary)
+    assert sizes == [[count - count // 5], [count]]
 
 
 def test_classifier_reads_attributes_in_the_order_asked() -> None:

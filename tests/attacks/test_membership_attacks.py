@@ -126,6 +126,19 @@ def test_planted_shift_beats_the_loss_threshold(selector: str) -> None:
     assert float(found.mean()) > loss + margin
 
 
+def test_rmia_ranks_by_the_ratio_where_shares_tie() -> None:
+    scores = []
+    for count in (10, 1000):
+        world = make_world()
+        challenge = MembershipChallenge(world.candidates.images, world.candidates.labels)
+        attack = registry.create("attack", f"rmia[population={count},queries=1]")
+        scores.append(attack.guess(world.view, challenge))
+    order = scores[1].argsort()
+    # Ten strangers give eleven different shares; the finer ranking is the same one.
+    assert len(scores[0].unique()) == len(scores[1].unique()) > 100
+    assert (scores[0][order].diff() >= 0).all()
+
+
 def test_dominated_share_matches_the_pairwise_definition() -> None:
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(50, generator=generator, dtype=torch.float64)

@@ -44,6 +44,7 @@ def test_window_means_match_skimage(window: tuple[int, int], tiles: tuple[int, i
 def test_windows_to_try_divide_the_image() -> None:
     assert window_sizes((1, 28, 28)) == [(1, 1), (2, 2), (4, 4), (7, 7), (14, 14), (28, 28)]
     assert window_sizes((1, 112, 92)) == [(1, 1), (2, 2), (4, 4), (112, 92)]
+    assert window_sizes((3, 32, 48)) == [(1, 1), (2, 2), (4, 4), (8, 8), (16, 16), (32, 48)]
 
 
 @pytest.mark.parametrize("window", [2, 4, 8, 16])
@@ -165,7 +166,8 @@ def test_network_that_does_not_help_is_left_out() -> None:
     restorer = _train(window=1)
     assert not restorer.helps
     images = digits().images[200:220]
-    assert torch.equal(restorer.restore(images), images)
+    assert torch.equal(restorer.restore(images, blended=False), images)
+    assert torch.allclose(restorer.restore(images), images, atol=1e-5)
 
 
 def test_divergence_is_an_error() -> None:

@@ -189,6 +189,15 @@ def test_window_is_read_from_text_and_number():
     assert registry.create("defense", "vim[redraws=5]").versions == 5
 
 
+def test_online_shuffles_anew_for_each_pass_and_a_fixed_key_cannot():
+    def versions(selector):
+        return registry.create("defense", selector).versions
+
+    assert versions("vim") == versions("vim[variant=offline]") == 1
+    assert versions("vim[variant=online]") > 1
+    assert versions("vim[variant=online,redraws=1]") == versions("vim[variant=online,key=fixed]") == 1
+
+
 # Adaptive windows
 
 
