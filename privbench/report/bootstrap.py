@@ -1,4 +1,4 @@
-"""Paired hierarchical bootstrap: samples (or whole identities) within seeds, and seeds.
+"""Paired bootstrap over samples (or whole identities) within seeds, and the intervals of its draws.
 
 A *draws* tensor is float64 [1 + R]: the point estimate first, then R replicates. Sums,
 differences and maxima of draws therefore treat the estimate and every replicate alike.
@@ -6,7 +6,6 @@ differences and maxima of draws therefore treat the estimate and every replicate
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -38,23 +37,6 @@ def challenge_weights(game: Game, seed: int, count: int, clusters: torch.Tensor 
     stream = derive_seed(0, "report", "samples", game.value, seed)
     weights = resample_weights(count, clusters, REPLICATES, stream)
     return torch.cat([torch.ones(1, count, dtype=torch.float64), weights.double().cpu()])
-
-
-def seed_average(draws: torch.Tensor, game: Game, seeds: Sequence[int]) -> torch.Tensor:
-    """Average draws [S, 1 + R] of S seeds to [1 + R]; each replicate also resamples the seeds.
-
-    A seed that is drawn twice contributes two different replicates of its samples. Which seeds
-    and replicates are drawn depends on ``game`` and ``seeds`` only.
-    """
-    count = len(seeds)
-    if count == 1:
-        return draws[0]
-    replicates = draws.shape[1] - 1
-    generator = torch.Generator().manual_seed(derive_seed(0, "report", "seeds", game.value, *seeds))
-    chosen = torch.randint(count, (replicates, count), generator=generator)
-    shift = torch.arange(count) * (replicates // count)
-    rows = 1 + (torch.arange(replicates)[:, None] + shift) % replicates
-    return torch.cat([draws[:, :1].mean(dim=0), draws[chosen, rows].nanmean(dim=1)])
 
 
 def lower_bound(draws: torch.Tensor, level: float) -> float:

@@ -6,13 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 
-from privbench.core.metric import Metric
 from privbench.core.records import Figure, Record
+from privbench.report.between_seeds import widened
 from privbench.report.bootstrap import Interval, interval
-from privbench.report.cells import BREAK, Cells, Tried, find_metric
+from privbench.report.cells import BREAK, Cells, Tried
 from privbench.report.certification import Certificate, rating_metrics
-from privbench.report.combine import combine
-from privbench.report.leakage import blinds, floor_and_ceiling, greatest, leakage, oriented, shared_seeds
+from privbench.report.combine import clipped, combine, has_exact_bounds
+from privbench.report.leakage import (
+    blinds,
+    floor_and_ceiling,
+    greatest,
+    leakage_draws,
+    oriented,
+    shared_seeds,
+)
 
 
 @dataclass(frozen=True)
@@ -84,7 +91,8 @@ def _leak(cells: Cells, tried: Tried, metric: str, certificates: Sequence[Certif
     if not seeds:
         return None
     floor, ceiling = floor_and_ceiling(cells, tried.game, tried.defense, metric, family, seeds)
-    return interval(leakage(oriented(cells, tried, metric, seeds), floor, ceiling))
+    score = oriented(cells, tried, metric, seeds)
+    return interval(leakage_draws(score, floor, ceiling, tried.game, seeds))
 
 
 def _figure(cells: Cells, tried: Tried, name: str, records: Sequence[Record]) -> Figure:
@@ -97,12 +105,11 @@ def _figure(cells: Cells, tried: Tried, name: str, records: Sequence[Record]) ->
     count = sum(f.n for f in known)
     seeds = sorted(cells.scored(tried, name) & {r.cell.seed for r in records})
     if len(known) == 1 or not seeds:
-        return combine(known).model_copy(update={"n": count, "note": note})
-    found = interval(cells.average(tried, name, seeds, capped=False))
+        return combine(name, known).model_copy(update={"n": count, "note": note})
+    found = interval(widened(cells.average(tried, name, seeds, capped=False), tried.game, seeds))
     low, high = found.low, found.high
-    metric = find_metric(name)
-    if metric is not None and type(metric).interval is not Metric.interval:
-        exact = combine(known)
+    if has_exact_bounds(name):
+        exact = combine(name, known)
         low = low if exact.low is None else min(low, exact.low)
         high = high if exact.high is None else max(high, exact.high)
-    return Figure(value=found.value, low=low, high=high, n=count, note=note)
+    return clipped(name, Figure(value=found.value, low=low, high=high, n=count, note=note))

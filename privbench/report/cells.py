@@ -14,7 +14,8 @@ from privbench.core.errors import DataError, UserError
 from privbench.core.metric import Columns, Metric
 from privbench.core.selector import parse_selector
 from privbench.core.threat import Game
-from privbench.report.bootstrap import challenge_weights, seed_average
+from privbench.report.between_seeds import seed_average
+from privbench.report.bootstrap import challenge_weights
 from privbench.runner.results import Result
 
 BREAK, NULL, FLOOR = "none", "blackout", "blind"
@@ -88,12 +89,12 @@ class Cells:
         return sorted({metric for tried, metric, _ in self._draws if tried.game == game}, key=metric_order)
 
     def average(self, tried: Tried, metric: str, seeds: Sequence[int], *, capped: bool) -> torch.Tensor:
-        """Draws [1 + R] of ``metric`` averaged over ``seeds``, each of which must be scored.
+        """Parts [1 + L + R] of ``metric`` averaged over ``seeds``, each of which must be scored.
 
         ``capped``: with per-sample values limited to where leakage is complete.
         """
         draws = self._draws[tried, metric, capped]
-        return seed_average(torch.stack([draws[seed] for seed in seeds]), tried.game, seeds)
+        return seed_average(torch.stack([draws[seed] for seed in seeds]))
 
     def _resample(self, game: Game, seed: int, played: Sequence[Result]) -> None:
         weights: torch.Tensor | None = None

@@ -64,8 +64,8 @@ def defense_row(
     by_seed = {
         seed: [r for r in records if r.cell.seed == seed] for seed in sorted({r.cell.seed for r in records})
     }
-    utility = {m: _clipped(m, combine(f)) for m, f in _per_seed(by_seed, "utility").items()}
-    plain = {m: _clipped(m, combine(f)) for m, f in _per_seed(by_seed, "plain_utility").items()}
+    utility = {m: combine(m, f) for m, f in _per_seed(by_seed, "utility").items()}
+    plain = {m: combine(m, f) for m, f in _per_seed(by_seed, "plain_utility").items()}
     return DefenseRow(
         defense=defense,
         control=defense in {BREAK, NULL},
@@ -75,7 +75,7 @@ def defense_row(
         utility=utility,
         plain_utility=plain,
         relative_utility=_relative(utility.get("mcc"), plain.get("mcc")),
-        release={m: combine(f) for m, f in _per_seed(by_seed, "release").items()},
+        release={m: combine(m, f) for m, f in _per_seed(by_seed, "release").items()},
         guarantee=_guarantee(records),
         fit_slowdown=_ratio((r.cost.fit_seconds, r.cost.plain_fit_seconds) for r in records),
         inference_slowdown=_ratio(
@@ -96,14 +96,6 @@ def _per_seed(by_seed: Mapping[int, Sequence[Record]], part: str) -> dict[str, l
         for name, figure in merged.items():
             found.setdefault(name, []).append(figure)
     return dict(sorted(found.items()))
-
-
-def _clipped(name: str, figure: Figure) -> Figure:
-    metric = find_metric(name)
-    if metric is None or figure.low is None or figure.high is None:
-        return figure
-    least, greatest = metric.bounds
-    return figure.model_copy(update={"low": max(figure.low, least), "high": min(figure.high, greatest)})
 
 
 def _relative(mcc: Figure | None, plain: Figure | None) -> float | None:

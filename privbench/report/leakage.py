@@ -8,6 +8,7 @@ from typing import TypeVar
 import torch
 
 from privbench.core.threat import Game
+from privbench.report.between_seeds import seed_share, widened
 from privbench.report.cells import BREAK, FLOOR, Cells, Tried, base_name, find_metric
 
 ZERO = 1e-9
@@ -26,13 +27,27 @@ def leakage(score: torch.Tensor, floor: torch.Tensor, ceiling: torch.Tensor) -> 
     return torch.where(torch.isfinite(score + floor + ceiling), ratio.clamp(0, 1), torch.nan)
 
 
+def leakage_draws(
+    score: torch.Tensor, floor: torch.Tensor, ceiling: torch.Tensor, game: Game, seeds: Sequence[int]
+) -> torch.Tensor:
+    """Draws [1 + R] of the leakage, from the parts [1 + L + R] of score, floor and ceiling.
+
+    All three move along the seeds by one share, that of the leakage's linear approximation at the
+    estimate: what the seeds do to all of them alike cancels.
+    """
+    gain, room = score - floor, ceiling - floor
+    slope = gain[0] / room[0] if room[0] > 0 else 0.0
+    share = seed_share(gain - slope * room, len(seeds))
+    return leakage(*(widened(parts, game, seeds, share) for parts in (score, floor, ceiling)))
+
+
 def blinds(cells: Cells, game: Game, defense: str) -> list[str]:
     """The prior-only attacks tried on ``defense``: ``blind`` in any configuration."""
     return [a for a in cells.attacks(game, defense) if base_name(a) == FLOOR]
 
 
 def oriented(cells: Cells, tried: Tried, metric: str, seeds: Sequence[int]) -> torch.Tensor:
-    """Draws [1 + R] of the capped metric, negated where lower values leak more."""
+    """Parts [1 + L + R] of the capped metric, negated where lower values leak more."""
     found = find_metric(metric)
     draws = cells.average(tried, metric, seeds, capped=True)
     return -draws if found is not None and found.higher_is == "private" else draws
@@ -41,7 +56,7 @@ def oriented(cells: Cells, tried: Tried, metric: str, seeds: Sequence[int]) -> t
 def best(
     cells: Cells, game: Game, defense: str, attacks: Sequence[str], metric: str, seeds: Sequence[int]
 ) -> torch.Tensor:
-    """The maximum over ``attacks`` inside each replicate, [1 + R]."""
+    """The maximum over ``attacks`` inside each replicate, as parts [1 + L + R]."""
     draws = [oriented(cells, Tried(game, defense, attack), metric, seeds) for attack in attacks]
     return torch.stack(draws).amax(dim=0)
 

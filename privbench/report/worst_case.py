@@ -9,6 +9,7 @@ from typing import Literal
 import torch
 
 from privbench.core.threat import Game
+from privbench.report.between_seeds import widened
 from privbench.report.bootstrap import Interval, interval, lower_bound
 from privbench.report.cells import BREAK, FLOOR, Cells, Tried, base_name
 from privbench.report.certification import Certificate
@@ -17,7 +18,7 @@ from privbench.report.leakage import (
     blinds,
     floor_and_ceiling,
     greatest,
-    leakage,
+    leakage_draws,
     oriented,
     shared_seeds,
 )
@@ -116,13 +117,13 @@ def _worst(
     found: dict[tuple[str, str], torch.Tensor] = {}
     for metric, attacks in family.items():
         floor, ceiling = floor_and_ceiling(cells, game, defense, metric, attacks, shared)
-        if lower_bound(ceiling - floor, 0.95) <= ZERO:
+        if lower_bound(widened(ceiling - floor, game, shared), 0.95) <= ZERO:
             notes = (*notes, f"{game}: {metric} left out, its ceiling on {BREAK} is not above the floor")
             continue
         for certificate in usable:
             if certificate.metric == metric:
                 score = oriented(cells, Tried(game, defense, certificate.attack), metric, shared)
-                found[certificate.attack, metric] = leakage(score, floor, ceiling)
+                found[certificate.attack, metric] = leakage_draws(score, floor, ceiling, game, shared)
     if not found:
         return Rating("UNRATED", "the ceiling is not above the floor", notes=notes)
     attack, metric = greatest({name: float(values[0]) for name, values in found.items()})
