@@ -7,13 +7,15 @@ on), or by a path (``./mine.py:MyAttack``). Files and plugins are code and run a
 
 from __future__ import annotations
 
+import ast
 import importlib
 import importlib.metadata
 import importlib.util
 import inspect
 import pkgutil
 import sys
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Collection
 from functools import cache
 from pathlib import Path
 from typing import TypeVar, get_args
@@ -75,14 +77,34 @@ def source_path(kind: Kind, name: str) -> Path | None:
     return Path(spec.origin) if spec and spec.origin else None
 
 
-def find(kind: Kind, name: str) -> type[Method]:
+def find(kind: Kind, name: str, groups: Collection[str] = ()) -> type[Method]:
     """The class of the method ``name``; imports its file only.
+
+    Args:
+        kind: what to look for.
+        name: a registered name, or PATH.py:ClassName.
+        groups: words that stand for several methods where the name was given; they are named among
+            the choices.
 
     Raises:
         UserError: no such method (the nearest names are given), or its file cannot be used.
     """
+    cls = _find(kind, name, groups)
+    if missing := cls.missing():
+        base = next(base.__name__ for base in cls.__mro__[1:] if base.__module__.startswith("privbench."))
+        raise UserError(
+            f"{kind} {name!r} is incomplete: {cls.__name__} does not define {', '.join(missing)}. "
+            f"Its base {base} says what each must be."
+        )
+    cls.place = name
+    return cls
+
+
+def _find(kind: Kind, name: str, groups: Collection[str]) -> type[Method]:
     if ".py:" in name:
         return _from_path(kind, name)
+    if name.endswith(".py"):
+        raise _no_class(kind, name)
     if name in _catalogue(kind):
         module = importlib.import_module(_catalogue(kind)[name])
         for value in vars(module).values():
@@ -95,21 +117,65 @@ def find(kind: Kind, name: str) -> type[Method]:
         except Exception as error:
             raise UserError(f"the plugin for {kind} {name!r} failed to load: {error!r}.") from error
         return _checked(kind, loaded, name)
-    raise unknown(kind, name, names(kind))
+    if name in groups:
+        raise UserError(f"{name!r} stands for several {kind}s and takes no parameters. Write {name} alone.")
+    raise unknown(kind, name, [*names(kind), *groups])
 
 
-def create(kind: Kind, text: str | Selector) -> Method:
-    """Build a method from a selector such as ``vim[window=7]``."""
+def create(kind: Kind, text: str | Selector, groups: Collection[str] = ()) -> Method:
+    """Build a method from a selector such as ``vim[window=7]``; ``groups`` are those of ``find``."""
     selector = parse_selector(text) if isinstance(text, str) else text
-    return find(kind, selector.name).create(dict(selector.params))
+    return find(kind, selector.name, groups).create(dict(selector.params))
 
 
 def _checked(kind: Kind, value: object, name: str) -> type[Method]:
     if not (inspect.isclass(value) and issubclass(value, Method) and getattr(value, "kind", None) == kind):
-        raise UserError(f"{name!r} is not a class for a {kind}. Derive it from one of privbench's bases.")
+        raise UserError(f"{name!r} is not a class for {_a(kind)}. Derive it from one of privbench's bases.")
     if not value.registry_name:
         raise UserError(f"{name!r} has no name of its own. Decorate the class with @register('a-name').")
     return value
+
+
+def _a(kind: Kind) -> str:
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
+
+
+def _no_class(kind: Kind, text: str) -> UserError:
+    """The error for a path without a class; names the classes that the file registers, if it is there."""
+    prefix, colon, path = text.partition(":")
+    if colon and prefix in names(kind):
+        return UserError(
+            f"{text!r}: {prefix} reads data, and {path!r} is Python code. "
+            f"For {_a(kind)} of your own write {path}:ClassName."
+        )
+    classes = _registered_classes(Path(text).expanduser())
+    written = " or ".join(f"{text}:{name}" for name in classes) or f"{text}:ClassName"
+    missing = "" if Path(text).expanduser().is_file() else " (and there is no such file)"
+    return UserError(f"{kind} {text!r} names a file, not a class{missing}. Write {written}.")
+
+
+def _registered_classes(path: Path) -> list[str]:
+    """The classes below ``@register`` in a file, read without running it."""
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return []
+    return [
+        node.name
+        for node in tree.body
+        if isinstance(node, ast.ClassDef)
+        and any("register" in ast.unparse(decorator) for decorator in node.decorator_list)
+    ]
+
+
+def _failure(path: Path, error: BaseException) -> str:
+    """``file:line: message`` for what went wrong while the file at ``path`` was read."""
+    if isinstance(error, SyntaxError):
+        return f"{error.filename or path}:{error.lineno}: {type(error).__name__}: {error.msg}"
+    frames = traceback.extract_tb(error.__traceback__)
+    line = next((frame.lineno for frame in reversed(frames) if frame.filename == str(path)), None)
+    where = f"{path}:{line}" if line else str(path)
+    return f"{where}: {type(error).__name__}: {error}"
 
 
 def _from_path(kind: Kind, text: str) -> type[Method]:
@@ -127,9 +193,9 @@ def _from_path(kind: Kind, text: str) -> type[Method]:
         sys.modules[module_name] = module
         try:
             spec.loader.exec_module(module)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             del sys.modules[module_name]
-            raise UserError(f"{file_name!r} failed while it was read: {error!r}.") from error
+            raise UserError(f"{file_name!r} failed while it was read: {_failure(path, error)}") from error
     value = getattr(module, class_name, None)
     if value is None:
         classes = [n for n, v in vars(module).items() if inspect.isclass(v) and v.__module__ == module_name]

@@ -112,6 +112,7 @@ def test_values_out_of_range_name_the_field():
 def test_methods_from_a_path(tmp_path: Path):
     file = tmp_path / "mine.py"
     file.write_text(
+        "from pathlib import Path\n"
         "from privbench.core.attack import MembershipAttack\n"
         "from privbench.core.registry import register\n"
         "@register('always-yes')\n"
@@ -127,6 +128,8 @@ def test_methods_from_a_path(tmp_path: Path):
         registry.find("attack", f"{file}:Nameless")
     with pytest.raises(UserError, match="not a class for a defense"):
         registry.find("defense", f"{file}:Yes")
+    with pytest.raises(UserError, match="not a class for an attack"):
+        registry.find("attack", f"{file}:Path")
     with pytest.raises(UserError, match="Did you mean 'Yes'"):
         registry.find("attack", f"{file}:Yess")
     with pytest.raises(UserError, match="no file"):
@@ -135,6 +138,105 @@ def test_methods_from_a_path(tmp_path: Path):
     broken.write_text("1 / 0\n")
     with pytest.raises(UserError, match="ZeroDivisionError"):
         registry.find("attack", f"{broken}:Yes")
+
+
+CLASSES = """
+from pydantic import Field
+from privbench import Attack, MembershipAttack, register
+
+@register("no-guess")
+class NoGuess(MembershipAttack):
+    '''Forgot to guess.'''
+
+@register("no-games")
+class NoGames(Attack):
+    '''Forgot to say what it plays.'''
+
+    def guess(self, view, challenge):
+        return challenge.labels * 0.0
+
+@register("bad-default")
+class BadDefault(MembershipAttack):
+    '''Has a default that its own range forbids.'''
+
+    queries: int = Field(0, ge=1)
+
+    def guess(self, view, challenge):
+        return challenge.labels * 0.0
+
+class Helper:
+    pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("NoGuess", ["NoGuess does not define guess", "MembershipAttack"]),
+        ("NoGames", ["NoGames does not define games"]),
+        ("BadDefault", ["queries=0", "expected a value ≥ 1", "classes.py:BadDefault"]),
+    ],
+)
+def test_incomplete_classes_are_named_with_what_they_lack(tmp_path, name, words):
+    file = tmp_path / "classes.py"
+    file.write_text(CLASSES)
+    with pytest.raises(UserError) as caught:
+        registry.create("attack", f"{file}:{name}")
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_a_path_without_a_class_is_answered_with_the_classes_of_the_file(tmp_path):
+    file = tmp_path / "classes.py"
+    file.write_text(CLASSES + "\nraise SystemExit('must not be run')\n")
+    with pytest.raises(UserError) as caught:
+        registry.find("attack", str(file))
+    assert f"Write {file}:NoGuess or {file}:NoGames or {file}:BadDefault." in str(caught.value)
+    with pytest.raises(UserError, match=r"no such file.*other.py:ClassName"):
+        registry.find("attack", f"{tmp_path}/other.py")
+    with pytest.raises(UserError, match=r"reads data.*write mine.py:ClassName"):
+        registry.find("dataset", "imagefolder:mine.py")
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("import os\n\ndef (\n", r"broken.py:3: SyntaxError: invalid syntax"),
+        ("import os\n1 / 0\n", r"broken.py:2: ZeroDivisionError: division by zero"),
+        ("import sys\n\n\nsys.exit(3)\n", r"broken.py:4: SystemExit: 3"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named_with_the_line(tmp_path, code, expected):
+    (tmp_path / "broken.py").write_text(code)
+    with pytest.raises(UserError, match=expected):
+        registry.find("attack", f"{tmp_path}/broken.py:A")
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "expected"),
+    [
+        ("attack", "lira[shadows=many]", "shadows=many is not valid: expected a whole number."),
+        ("defense", "blur[sigma=much]", "sigma=much is not valid: expected a number."),
+        ("defense", "dp-sgd[epsilon=-1]", "epsilon=-1 is not valid: expected a value > 0."),
+        ("defense", "dp-sgd[epsilon=nan]", "expected a finite number."),
+        ("defense", "vim[key=new]", "key=new is not valid: expected 'fresh', 'fixed' or 'fixed-per-window'."),
+        ("defense", "vim[window=x]", "window=x is not valid: expected a whole number of pixels"),
+        ("dataset", "mnist[download=maybe]", "download=maybe is not valid: expected true or false."),
+    ],
+)
+def test_bad_values_are_given_back_with_what_was_expected(kind, text, expected):
+    with pytest.raises(UserError) as caught:
+        registry.create(kind, text)
+    assert expected in str(caught.value)
+    for foreign in ("Value error", "Input should"):
+        assert foreign not in str(caught.value)
+
+
+def test_groups_are_among_the_choices():
+    with pytest.raises(UserError, match=r"Did you mean 'membership'.*all.*membership"):
+        registry.create("attack", "membersip", ("all", "membership"))
+    with pytest.raises(UserError, match="Write all alone"):
+        registry.create("attack", "all[queries=2]", ("all", "membership"))
 
 
 def test_catalogue_names_must_be_their_file_s():
