@@ -10,8 +10,8 @@ from privbench.core.registry import register
 from privbench.core.threat import Game
 from privbench.runner.deploy import model_inputs, protected
 from privbench.runner.execute import execute
-from privbench.runner.run import _check
 from privbench.runner.plan import PlannedCell
+from privbench.runner.run import _check
 
 IMAGES = torch.rand(5, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 
