@@ -72,7 +72,10 @@ class Cost(_Frozen):
 
 
 class Record(_Frozen):
-    """The result of one cell. ``figures`` repeat exactly on the CPU; ``cost`` does not."""
+    """The result of one cell. ``figures`` repeat exactly on the CPU; ``cost`` does not.
+
+    ``trace`` says of a failed cell where in the code, the innermost place last.
+    """
 
     record_version: int = RECORD_VERSION
     protocol_version: int = PROTOCOL_VERSION
@@ -80,6 +83,7 @@ class Record(_Frozen):
     cell: Cell
     status: Status
     reason: str = ""
+    trace: tuple[str, ...] = ()
     threat: dict[str, str] = {}
     figures: dict[str, Figure] = {}
     utility: dict[str, Figure] = {}

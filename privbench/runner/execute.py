@@ -23,6 +23,7 @@ from privbench.runner.plan import PlannedCell
 from privbench.runner.results import Result
 from privbench.runner.scoring import metrics_of, score
 from privbench.runner.stage import Stage
+from privbench.runner.trace import trace_of
 
 
 def execute(stage: Stage, planned: PlannedCell) -> Result:
@@ -34,10 +35,12 @@ def execute(stage: Stage, planned: PlannedCell) -> Result:
     except CannotWrite:
         # A full disk is the run's end, not a property of the cell.
         raise
-    except PrivbenchError as error:
-        return Result(make_record(stage, planned, status="failed", reason=str(error)))
-    except Exception as error:  # noqa: BLE001
-        return Result(make_record(stage, planned, status="failed", reason=f"{type(error).__name__}: {error}"))
+    except (Exception, SystemExit) as error:  # noqa: BLE001
+        # A method may call what exits, which ends the cell and not the run.
+        places, place = trace_of(error, (planned.attack, planned.defense, stage.setting.model))
+        known = isinstance(error, PrivbenchError)
+        reason = str(error) if known else f"{type(error).__name__}: {error} ({place})"
+        return Result(make_record(stage, planned, status="failed", reason=reason, trace=places))
 
 
 def _executed(stage: Stage, planned: PlannedCell) -> Result:

@@ -62,7 +62,7 @@ def _check(stage: Stage, defense: Defense) -> None:
         stage.check(defense)
     except UserError:
         raise
-    except Exception:  # noqa: BLE001, S110
+    except (Exception, SystemExit):  # noqa: BLE001, S110
         # A defect of the defense's code: its cells fail on their own, and leave the others alone.
         pass
 

@@ -1,0 +1,45 @@
+"""Where a cell failed: the lines of code, told without the folders of the machine."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import traceback
+from collections.abc import Iterable
+from pathlib import Path
+
+import privbench
+from privbench.core.method import Method
+
+_ROOT = Path(privbench.__file__).parent.parent
+_KEPT = 20
+_REMOTE_LINE = re.compile(r'^  File "(.+)", line (\d+), in (.+)$', re.MULTILINE)
+
+
+def trace_of(error: BaseException, methods: Iterable[Method]) -> tuple[tuple[str, ...], str]:
+    """Where ``error`` was raised.
+
+    Returns:
+        the innermost 20 places, the innermost last, each such as ``mine.py:12 in guess``; and the
+        innermost one in the files of ``methods``, or at all where none is there.
+    """
+    frames = [
+        (frame.f_code.co_filename, line, frame.f_code.co_name)
+        for frame, line in traceback.walk_tb(error.__traceback__)
+    ]
+    # What a training process raises comes with its own traceback as text.
+    remote = str(error.__cause__) if type(error.__cause__).__name__ == "_RemoteTraceback" else ""
+    frames += [(file, int(line), name) for file, line, name in _REMOTE_LINE.findall(remote)]
+    places = [f"{_short(file)}:{line} in {name}" for file, line, name in frames]
+    files = {inspect.getfile(type(method)) for method in methods}
+    own = [place for place, frame in zip(places, frames, strict=True) if frame[0] in files]
+    return tuple(places[-_KEPT:]), (own or places or [""])[-1]
+
+
+def _short(file: str) -> str:
+    """The file's name, with its folders below the package or below where libraries are installed."""
+    path = Path(file)
+    if path.is_relative_to(_ROOT / "privbench"):
+        return path.relative_to(_ROOT).as_posix()
+    folder, _, below = path.as_posix().rpartition("/site-packages/")
+    return below if folder else path.name
