@@ -102,8 +102,12 @@ class Stage:
         few = self.auxiliary()[slice(0, 2)]
         protected(defense, few.images, 0)
         model_inputs(defense, few.images, 0)
-        defense.privacy(len(self._private()))
-        build_module(self.setting.model, self.shape, self.classes, 0)
+        module = build_module(self.setting.model, self.shape, self.classes, 0)
+        if defense.privacy(len(self._private())) is not None:
+            # Opacus takes seconds to import.
+            from privbench.training.private import check_private
+
+            check_private(self.setting.model, module)
 
     def fit(self, defense: Defense) -> TrainedModel:
         """The model that a deployment of ``defense`` serves, trained once and cached."""

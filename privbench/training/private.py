@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from opacus import PrivacyEngine
@@ -22,6 +22,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from privbench.core.errors import UserError
+from privbench.core.method import Method
 from privbench.core.seeds import derive_seed
 from privbench.core.training import PrivacySettings, TrainedModel, TrainingJob
 from privbench.training.accounting import noise_for_budget, quiet, spent
@@ -61,7 +62,7 @@ def train_private(
     sigma = _noise_multiplier(privacy, count, steps, job)
     # Per-sample gradients are contiguous, and fused optimisers want weights and gradients alike.
     module = prepare_module(job, device).to(memory_format=torch.contiguous_format)
-    _check_module(job, module)
+    check_private(job.model, module)
     with quiet():
         step, optimizer, sampler, engine = _make_private(job, privacy, sigma, module)
         losses = _run(job, device, step, optimizer, sampler, on_epoch)
@@ -189,10 +190,28 @@ def _guarantee(privacy: PrivacySettings, history: list[tuple[float, float, int]]
     }
 
 
-def _check_module(job: TrainingJob, module: nn.Module) -> None:
-    errors = ModuleValidator.validate(module, strict=False)
-    if errors:
-        raise UserError(
-            f"the model {job.model.selector!r} cannot be trained with DP-SGD: {errors[0]} "
-            "Choose a model without batch statistics (GroupNorm in place of BatchNorm)."
-        )
+def check_private(model: Method, module: nn.Module) -> None:
+    """Refuse a module, built by ``model``, that has no per-sample gradients.
+
+    Raises:
+        UserError: the layer, and what to choose.
+    """
+    module.train()
+    errors = _errors(module)
+    if not errors:
+        return
+    leaves = [(name, part) for name, part in module.named_modules() if not list(part.children())]
+    bad = [f"{name} is a {type(part).__name__}" for name, part in leaves if _errors(part)]
+    why = f"layer {bad[0]}" if bad else str(errors[0]).partition(". ")[0]
+    norm = type(model).model_fields.get("norm")
+    advice = "a model without batch statistics (GroupNorm in place of BatchNorm)"
+    if norm is not None and "group" in get_args(norm.annotation):
+        advice = model.model_copy(update={"norm": "group"}).selector
+    raise UserError(
+        f"the model {model.selector!r} cannot be trained with DP-SGD, which needs each sample's gradient: "
+        f"{why}. Choose {advice}."
+    )
+
+
+def _errors(module: nn.Module) -> list[Any]:
+    return list(ModuleValidator.validate(module, strict=False))
