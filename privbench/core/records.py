@@ -59,8 +59,9 @@ class Provenance(_Frozen):
 class Cost(_Frozen):
     """What the cell cost; not part of what must repeat byte for byte.
 
-    Seconds are wall time. ``fit`` trains the defended model, ``plain_fit`` the undefended one. Peak
-    memory is the GPU's for the cell, or on a CPU the process's so far.
+    ``attack_seconds`` is wall time. ``fit`` trains the defended model, ``plain_fit`` the undefended one;
+    these seconds are processor time on a CPU, and wall time on CUDA. Peak memory is the GPU's for the
+    cell, or on a CPU the process's so far.
     """
 
     attack_seconds: float = 0.0

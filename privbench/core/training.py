@@ -97,7 +97,7 @@ class TrainedModel:
     Attributes:
         weights: the state dict, on the CPU.
         losses: mean training loss of each epoch.
-        seconds: wall time of the training.
+        seconds: processor time of the optimiser's steps, or wall time on CUDA.
         guarantee: epsilon, delta, sigma, sampling rate, steps, accountant, clipping norm of a
             private run; empty otherwise.
     """

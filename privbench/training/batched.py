@@ -8,7 +8,6 @@ steps of learning rate 0.
 from __future__ import annotations
 
 import itertools
-import time
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
 
@@ -19,7 +18,7 @@ from torch.func import functional_call, grad_and_value, stack_module_state, vmap
 from privbench.core.training import TrainedModel, TrainingConfig, TrainingJob
 from privbench.training._feed import FIELDS, Feed
 from privbench.training.augment import Augmentation
-from privbench.training.loop import autocast, half_precision, one_thread, prepare_module
+from privbench.training.loop import autocast, clock, half_precision, one_thread, prepare_module
 from privbench.training.plan import diverged
 from privbench.training.st_adam import st_adam_directions
 
@@ -166,7 +165,6 @@ class _Stack:
 
 
 def _train_chunk(jobs: list[TrainingJob], device: torch.device) -> list[TrainedModel]:
-    start = time.perf_counter()
     modules = [prepare_module(job, device) for job in jobs]
     stack = _Stack(modules, jobs[0].config)
     gradients = _gradients(modules[0], jobs[0].config)
@@ -175,6 +173,7 @@ def _train_chunk(jobs: list[TrainingJob], device: torch.device) -> list[TrainedM
     # vmap and float16 loss scaling do not go together.
     mixed = half_precision(device, dtype) != torch.float16
     losses = []
+    start = clock(device)
     width = max(feed.width for feed in feeds)
     for first in range(0, max(feed.steps for feed in feeds), BLOCK):
         table, rates, weights = (
@@ -199,7 +198,7 @@ def _train_chunk(jobs: list[TrainingJob], device: torch.device) -> list[TrainedM
             bad = (~values[: max(0, feed.steps - first)].isfinite()).nonzero()
             if len(bad):
                 raise diverged(feed.job, feed.epoch_of(first + int(bad[0])), float(values[bad[0]]))
-    seconds = (time.perf_counter() - start) / len(jobs)
+    seconds = (clock(device) - start) / len(jobs)
     history = torch.cat(losses)
     names = list(modules[0].state_dict())
     state = {k: v.detach().cpu() for k, v in itertools.chain(stack.params().items(), stack.buffers.items())}

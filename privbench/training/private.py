@@ -11,7 +11,6 @@ Source: Abadi et al., Deep Learning with Differential Privacy, CCS 2016, algorit
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from typing import Any, get_args
 
@@ -27,7 +26,7 @@ from privbench.core.seeds import derive_seed
 from privbench.core.training import PrivacySettings, TrainedModel, TrainingJob
 from privbench.training.accounting import noise_for_budget, quiet, spent
 from privbench.training.augment import Augmentation
-from privbench.training.loop import final_weights, make_optimizer, prepare_module, set_rate
+from privbench.training.loop import clock, final_weights, make_optimizer, prepare_module, set_rate
 from privbench.training.plan import (
     batches_per_epoch,
     diverged,
@@ -55,7 +54,6 @@ def train_private(
         UserError: not exactly one of epsilon and noise_multiplier, delta not below 1/N, a budget
             out of reach, or a module without per-sample gradients.
     """
-    start = time.perf_counter()
     privacy = job.privacy
     assert privacy is not None
     count, steps = len(job.labels), total_steps(job)
@@ -65,11 +63,13 @@ def train_private(
     check_private(job.model, module)
     with quiet():
         step, optimizer, sampler, engine = _make_private(job, privacy, sigma, module)
+        start = clock(device)
         losses = _run(job, device, step, optimizer, sampler, on_epoch)
+        seconds = clock(device) - start
     return TrainedModel(
         final_weights(job, module),
         losses,
-        time.perf_counter() - start,
+        seconds,
         _guarantee(privacy, engine.accountant.history),
     )
 
