@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from privbench.core.records import Record
 from privbench.core.threat import Game
 from privbench.report.cell_rows import CellRow, cell_row
-from privbench.report.cells import Cells, metric_order
+from privbench.report.cells import NULL, Cells, metric_order
 from privbench.report.certification import Certificate, certify
 from privbench.report.defense_rows import DefenseRow, defense_row
 from privbench.report.grouping import BoardKey, by_board
 from privbench.report.ranking import rank_order, ranks
+from privbench.report.scales import Scale, scales
 from privbench.report.text import slug
-from privbench.report.worst_case import overall, rate
+from privbench.report.verdict import resolution, verdicts
+from privbench.report.worst_case import rate
 from privbench.runner.results import Result
 
 
@@ -32,6 +34,7 @@ class Board:
     certificates: tuple[Certificate, ...]
     records: tuple[Record, ...]
     metrics: Mapping[Game, tuple[str, ...]]
+    scales: Mapping[Game, tuple[Scale, ...]]
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -42,6 +45,11 @@ class Board:
     def utility_metric(self) -> str:
         """The figure of utility that is shown; ``utility`` where none was measured."""
         return next((row.utility_metric for row in self.defenses if row.utility_metric), "utility")
+
+    def resolution(self, game: Game | None = None) -> float | None:
+        """Leakage in ``game`` (over all games) below this cannot be told from none, None if unknown."""
+        row = next((row for row in self.defenses if row.defense == NULL), None)
+        return None if row is None else resolution(row.overall if game is None else row.games.get(game))
 
     @property
     def fingerprint(self) -> str:
@@ -71,8 +79,9 @@ def _board(key: BoardKey, name: str, results: Sequence[Result]) -> Board:
     cells = Cells(results)
     games = cells.games()
     certificates = [c for game in games for c in certify(cells, game)]
-    ratings = {d: {g: rate(cells, d, g, certificates) for g in games} for d in cells.defenses()}
-    worst = {d: overall(by_game) for d, by_game in ratings.items()}
+    ratings, worst = verdicts(
+        {d: {g: rate(cells, d, g, certificates) for g in games} for d in cells.defenses()}
+    )
     places = ranks(worst)
     defenses = [defense_row(cells, d, worst[d], ratings[d], places.get(d)) for d in cells.defenses()]
     defenses.sort(key=lambda row: rank_order(row.defense, row.overall))
@@ -88,6 +97,7 @@ def _board(key: BoardKey, name: str, results: Sequence[Result]) -> Board:
         certificates=tuple(certificates),
         records=tuple(r.record for r in results),
         metrics=metrics,
+        scales={game: tuple(scales(cells, game, certificates)) for game in games},
     )
 
 

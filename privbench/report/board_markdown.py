@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from privbench.core.records import Figure
 from privbench.core.threat import Game
 from privbench.report.board import Board
-from privbench.report.cells import BREAK, FLOOR, NULL
 from privbench.report.defense_rows import DefenseRow
 from privbench.report.game_markdown import Notes, figure_or_dash, game_markdown
+from privbench.report.legend import legend
 from privbench.report.text import (
     DASH,
     code,
@@ -21,17 +21,7 @@ from privbench.report.text import (
     seconds,
     spread,
 )
-from privbench.report.worst_case import BROKEN_ABOVE, Rating
-
-_LEGEND = f"""\
-**Leakage** is 0 for what a blind adversary (`{FLOOR}`) gets on the same defense and 1 for what the best
-certified attack gets from the data itself (`{BREAK}`). **Worst case**: the most that any certified attack
-leaks in any game by any metric that rates, with a two-sided 95% interval. **Bound**: its one-sided 95% upper
-bound, which ranks; a bound above {BROKEN_ABOVE} is BROKEN. Defenses whose intervals overlap with the first of
-their group share its rank. {DASH} is no verdict and never a pass. Guarantees are proofs of their own and are
-not mixed in. **This is a bound over the attacks that were run, not a proof.** `{BREAK}` and `{NULL}` are
-controls and have no rank.
-"""
+from privbench.report.worst_case import Rating
 
 
 def board_markdown(board: Board) -> str:
@@ -43,7 +33,7 @@ def board_markdown(board: Board) -> str:
         f"# Leaderboard: {code(key.dataset)}\n",
         _setting(board),
         f"{defenses}\n{notes}" if str(notes) else defenses,
-        _LEGEND,
+        legend(board),
         f"![Privacy against utility]({board.slug}.png)\n",
         _deployments(board),
         *(game_markdown(board, game) for game in board.games),

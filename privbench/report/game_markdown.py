@@ -11,6 +11,7 @@ from privbench.report.board import Board
 from privbench.report.cell_rows import CellRow
 from privbench.report.cells import BREAK, FLOOR, NULL, base_name
 from privbench.report.certification import Certificate
+from privbench.report.legend import game_legend
 from privbench.report.text import DASH, code, escape, markdown_table, number, seconds, spread
 
 
@@ -47,7 +48,7 @@ def game_markdown(board: Board, game: Game) -> str:
         "Flags",
     ]
     rows = [_cell(cell, names, certificates, notes) for cell in cells if cell.status == "ok"]
-    parts = [f"## {game.value.capitalize()} game\n"]
+    parts = [f"## {game.value.capitalize()} game\n", game_legend(board, game)]
     if rows:
         parts.append(markdown_table(header, rows))
     if str(notes):

@@ -6,6 +6,8 @@ import io
 from typing import TYPE_CHECKING, Any
 
 from privbench.report.board import Board
+from privbench.report.cells import NULL
+from privbench.report.defense_rows import DefenseRow
 from privbench.report.worst_case import BROKEN_ABOVE
 
 if TYPE_CHECKING:
@@ -49,8 +51,8 @@ def privacy_utility_png(board: Board) -> bytes:
         axes.errorbar(
             x, y, xerr=xerr, yerr=yerr, color="0.35" if row.control else _COLOURS[place % len(_COLOURS)],
             marker=_SHAPES[(place + place // len(_COLOURS)) % len(_SHAPES)], markersize=8, capsize=3,
-            elinewidth=1, linestyle="none", markerfacecolor="white" if row.control else None, clip_on=False,
-            label=f"{place + 1}  {row.defense}{' (control)' if row.control else ''}",
+            elinewidth=1, linestyle="none", markerfacecolor="white" if _remark(row) else None, clip_on=False,
+            label=f"{place + 1}  {row.defense}{_remark(row)}",
         )  # fmt: skip
         drawn.append((x, y))
     axes.set(
@@ -59,7 +61,9 @@ def privacy_utility_png(board: Board) -> bytes:
         ylabel="privacy: 1 − bound on worst-case leakage",
     )
     axes.set_title(f"{board.key.dataset}, {board.key.model}, {board.key.scale}")
-    axes.axhspan(-0.03, 1 - BROKEN_ABOVE, color="0.93", zorder=0, label="broken")
+    axes.axhspan(-0.03, 1 - BROKEN_ABOVE, color="0.93", zorder=0, label="broken or inconclusive")
+    if (least := board.resolution()) is not None:
+        axes.axhline(1 - least, color="0.5", linestyle=":", linewidth=1, zorder=0, label=f"{NULL}'s bound")
     axes.grid(color="0.9", linewidth=0.6)
     axes.set_axisbelow(True)
     if drawn:
@@ -69,6 +73,12 @@ def privacy_utility_png(board: Board) -> bytes:
     else:
         axes.text(0.5, 0.5, "no defense is rated", ha="center", transform=axes.transAxes)
     return png(figure)
+
+
+def _remark(row: DefenseRow) -> str:
+    if row.control:
+        return " (control)"
+    return " (inconclusive)" if row.overall.status == "INCONCLUSIVE" else ""
 
 
 def _number(axes: Any, points: list[tuple[float, float]]) -> None:

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from privbench.report.board import Board, make_boards
 from privbench.report.bootstrap import Interval
+from privbench.report.cells import NULL
 from privbench.report.defense_rows import DefenseRow
 from privbench.report.game_table import print_game
 from privbench.report.text import DASH, flat, guarantee_text, number, spread
@@ -19,7 +20,7 @@ from privbench.runner.results import Result
 
 _ROOMY = 96
 _WORD = 11
-_STYLES = {"RATED": "green", "BROKEN": "bold red", "UNRATED": "yellow"}
+_STYLES = {"RATED": "green", "BROKEN": "bold red", "INCONCLUSIVE": "yellow", "UNRATED": "yellow"}
 
 
 def print_results(results: Iterable[Result], console: Console) -> None:
@@ -69,6 +70,9 @@ def _print_defenses(board: Board, console: Console) -> None:
     console.print(_table("worst case", headers, lines, (0, 1, 2, 3, 4)))
     for note in notes:
         console.print(Text(flat(note), style="dim"))
+    if any(row.overall.status == "INCONCLUSIVE" for row in board.defenses if not row.control):
+        told = f"too few samples to tell it from {NULL} (bound {number(board.resolution())}); no pass"
+        console.print(Text(f"INCONCLUSIVE: {told}.", style="dim"))
     console.print(Text("A bound over the attacks that were run, not a proof.", style="dim"))
 
 

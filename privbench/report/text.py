@@ -105,13 +105,14 @@ def slug(text: str) -> str:
 
 
 def guarantee_text(guarantee: Mapping[str, float | str]) -> str:
-    """``ε = 8, δ = 1e-05``, or whatever else a guarantee says of itself."""
+    """``ε = 8, δ = 1e-05 per image``, or whatever else a guarantee says of itself."""
     if "epsilon" not in guarantee:
         return ", ".join(f"{name} = {value}" for name, value in sorted(guarantee.items()))
     signs = {"epsilon": "ε", "delta": "δ"}
-    return ", ".join(
+    budget = ", ".join(
         f"{sign} = {_short(guarantee[name])}" for name, sign in signs.items() if name in guarantee
     )
+    return f"{budget} per image"
 
 
 def _short(value: float | str) -> str:

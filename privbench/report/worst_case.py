@@ -24,7 +24,7 @@ from privbench.report.leakage import (
 )
 
 BROKEN_ABOVE = 0.8
-RatingStatus = Literal["RATED", "BROKEN", "UNRATED", "NOT EXPOSED", "NOT RUN"]
+RatingStatus = Literal["RATED", "BROKEN", "INCONCLUSIVE", "UNRATED", "NOT EXPOSED", "NOT RUN"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Rating:
     """How a defense fares in one game, or over all games.
 
     Attributes:
-        status: ``NOT EXPOSED`` and ``NOT RUN`` are no verdict and never a pass.
+        status: ``INCONCLUSIVE``, ``UNRATED``, ``NOT EXPOSED`` and ``NOT RUN`` are never a pass.
         reason: why there is no leakage; empty if there is.
         leakage: in [0, 1], with interval and bound.
         game, attack, metric: where the point estimate is largest.

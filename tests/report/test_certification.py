@@ -127,3 +127,12 @@ def test_only_metrics_that_rate_are_certified():
     results = controls()
     results[1].columns["vfe"] = {"vfe": results[1].columns["psnr"]["psnr"]}
     assert rating_metrics(Cells(results), GAME) == ["psnr"]
+
+
+def test_an_attack_that_finds_something_on_every_seed_is_refused_though_seeds_differ():
+    # Student's t with two degrees of freedom would let any attack pass at the null's level.
+    results = [r for s in range(3) for r in without(controls(s), "blackout", "restoration")]
+    results += [result("blackout", "restoration", psnr_columns(12 + 2 * s), seed=s) for s in range(3)]
+    found = only(results)
+    assert not found.certified
+    assert "beats blind on blackout" in found.reason
