@@ -62,10 +62,22 @@ def _digest(tensors: dict[str, torch.Tensor], note: str) -> str:
 
 
 def write_tensors(path: Path, tensors: dict[str, torch.Tensor], note: dict[str, object]) -> None:
-    """Write named CPU tensors and a JSON ``note`` as one safetensors file with a checksum."""
+    """Write named CPU tensors and a JSON ``note`` as one safetensors file with a checksum.
+
+    The same tensors and note give the same bytes.
+    """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     text = json.dumps(note, sort_keys=True)
-    write_bytes(path, save(tensors, {"note": text, "sha256": _digest(tensors, text)}))
+    write_bytes(path, _in_order(save(tensors, {"note": text, "sha256": _digest(tensors, text)})))
+
+
+def _in_order(content: bytes) -> bytes:
+    """The safetensors file ``content`` with its header sorted: the library writes metadata in any order."""
+    start = 8 + int.from_bytes(content[:8], "little")
+    header = json.dumps(json.loads(content[8:start]), sort_keys=True, separators=(",", ":")).encode()
+    # Padded as the library does it, so that tensors are aligned.
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + content[start:]
 
 
 def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, object]]:

@@ -3,6 +3,7 @@ import os
 import threading
 
 import pytest
+import safetensors.torch
 import torch
 
 from privbench.core.errors import CannotWrite, CorruptArtefact
@@ -82,3 +83,23 @@ def test_writers_at_once_never_show_a_torn_file(tmp_path):
     for thread in threads:
         thread.join()
     assert not errors
+
+
+def test_the_same_tensors_give_the_same_bytes(tmp_path):
+    # The library orders metadata anew each time, so that one in two files would differ.
+    path = tmp_path / "t.safetensors"
+    contents = set()
+    for names in [("a", "b", "c"), ("c", "b", "a")] * 10:
+        write_tensors(path, {name: TENSORS[name] for name in names}, {"key": "k", "columns": {"a": "é"}})
+        contents.add(path.read_bytes())
+    assert len(contents) == 1
+    assert read_tensors(path)[1] == {"key": "k", "columns": {"a": "é"}}
+
+
+def test_the_library_reads_what_is_written(tmp_path):
+    path = tmp_path / "t.safetensors"
+    write_tensors(path, TENSORS, {"note": 1})
+    tensors = safetensors.torch.load_file(path)
+    assert all(torch.equal(tensors[name], TENSORS[name]) for name in TENSORS)
+    header = int.from_bytes(path.read_bytes()[:8], "little")
+    assert header % 8 == 0
