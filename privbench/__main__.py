@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from privbench.cli import interrupt
 from privbench.core.lazy import defer
 
 
 def main() -> None:
     """Run the command line; torch and its like are imported when they are first used."""
-    defer("torch")
-    from privbench.cli.app import run_app
-
+    interrupt.watch()
+    try:
+        defer("torch")
+        from privbench.cli.app import run_app
+    except KeyboardInterrupt:
+        interrupt.leave()
     run_app()
 
 

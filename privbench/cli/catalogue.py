@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from privbench.core import registry
@@ -17,6 +17,7 @@ from privbench.core.defense import Defense
 from privbench.core.errors import unknown
 from privbench.core.method import Kind, Method
 from privbench.core.metric import Metric
+from privbench.core.selector import parse_selector
 
 
 def _kind(text: str) -> Kind:
@@ -32,8 +33,8 @@ def _summary(cls: type[Method]) -> str:
 
 def _threat(cls: type[Method]) -> str:
     if issubclass(cls, Attack):
-        games = "+".join(sorted(cls.games))
-        surfaces = "+".join(sorted(cls.needs)) or "nothing released"
+        games = " + ".join(sorted(cls.games))
+        surfaces = " + ".join(sorted(cls.needs)) or "nothing released"
         return f"{games}; {cls.knowledge.label}; {surfaces}"
     if issubclass(cls, Defense):
         return "exposes " + ", ".join(sorted(cls.surfaces))
@@ -49,7 +50,8 @@ def list_methods(
     kinds = [_kind(kind)] if kind else list(registry.KINDS)
     console = Console()
     for each in kinds:
-        table = Table("name", "what it is", "threat model" if each in {"attack", "defense"} else "", box=None)
+        last = "threat model" if each in {"attack", "defense"} else ""
+        table = Table(Column("name", no_wrap=True), "what it is", Column(last, overflow="fold"), box=None)
         for name in registry.names(each):
             cls = registry.find(each, name)
             table.add_row(name, Text(_summary(cls)), _threat(cls))
@@ -77,10 +79,12 @@ def _one_range(schema: dict[str, Any]) -> str:
 
 def show(
     kind: Annotated[str, typer.Argument(help=f"One of: {', '.join(registry.KINDS)}.")],
-    name: Annotated[str, typer.Argument(help="A registered name, or PATH.py:ClassName.")],
+    name: Annotated[
+        str, typer.Argument(help=r"A registered name, a row's name such as vim\[window=7], or PATH.py:Class.")
+    ],
 ) -> None:
     """Show one method: what it does, its threat model, hyperparameters with ranges, and source."""
-    cls = registry.find(_kind(kind), name)
+    cls, given = _find(_kind(kind), name)
     console = Console(highlight=False)
     console.print(f"[bold]{cls.registry_name}[/bold] ({cls.kind})")
     console.print()
@@ -88,12 +92,30 @@ def show(
     console.print()
     for label, value in _facts(cls).items():
         console.print(f"[bold]{label}:[/bold] {escape(value)}")
-    table = Table("hyperparameter", "range", "default", "meaning", box=None)
+    table = Table(Column("hyperparameter", no_wrap=True), "range", "default", "meaning", box=None)
+    if given:
+        table.add_column("given", overflow="fold")
     for field, schema in cls.model_json_schema().get("properties", {}).items():
         default = "" if "default" not in schema else str(schema["default"])
-        table.add_row(field, *map(Text, (_range(schema), default, schema.get("description", ""))))
+        cells = (_range(schema), default, schema.get("description", ""), given.get(field, ""))
+        table.add_row(field, *map(Text, cells[: len(table.columns) - 1]))
     console.print()
     console.print(table if table.row_count else "no hyperparameters")
+
+
+def _find(kind: Kind, text: str) -> tuple[type[Method], dict[str, str]]:
+    """The class for a name or a whole selector, and the parameters that the selector gives it."""
+    selector = parse_selector(text)
+    name, colon, path = selector.name.partition(":")
+    given = dict(selector.params)
+    if colon and name in registry.names(kind):
+        given["path"] = path
+        cls = registry.find(kind, name)
+    else:
+        cls = registry.find(kind, selector.name)
+    if given:
+        cls.create(given)
+    return cls, given
 
 
 def _docstring(cls: type[Method]) -> str:

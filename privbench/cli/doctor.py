@@ -25,6 +25,9 @@ def doctor() -> None:
     """Check this machine: device, versions, data and weights present or how to get them."""
     console = Console(highlight=False)
     table = Table(box=None, show_header=False)
+    table.add_column(no_wrap=True)
+    # Paths have no spaces at which they could break.
+    table.add_column(overflow="fold")
     for name, value in _findings():
         # Text, since selectors such as mnist[download=true] would be read as markup.
         table.add_row(Text(name), Text(value))

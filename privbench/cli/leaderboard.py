@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from privbench.core.errors import CorruptArtefact, UserError
+from privbench.cli.folders import check_folder
+from privbench.core.errors import CannotWrite, CorruptArtefact, UserError
 
 
 def leaderboard(
@@ -25,6 +26,7 @@ def leaderboard(
             raise UserError(
                 f"--from {folder}: no records there. Give a folder that privbench run wrote (--out)."
             )
+    check_folder(out)
     from privbench.report.leaderboard import write_leaderboards
     from privbench.report.roc import write_roc
     from privbench.runner.results import load_results
@@ -35,7 +37,11 @@ def leaderboard(
         raise UserError(
             f"{error}. Delete the file, or run the cell again, then repeat this command."
         ) from error
-    written = [*write_leaderboards(results, out), *write_roc(results, out / "roc")]
+    try:
+        written = [*write_leaderboards(results, out), *write_roc(results, out / "roc")]
+    except CannotWrite as error:
+        why = getattr(error.__cause__, "strerror", None) or error
+        raise CannotWrite(f"--out {out}: {why}. Make room or choose another folder.") from error
     console = Console(highlight=False)
     for path in written:
         console.print(str(path), soft_wrap=True)

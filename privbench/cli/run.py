@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
+from privbench.cli.folders import check_folder
 from privbench.cli.progress import Reporter
 from privbench.core.errors import CannotWrite, UserError
 from privbench.core.records import dump_record
@@ -19,12 +20,15 @@ from privbench.runner.plan import Plan, make_plan
 
 def run(
     defense: Annotated[
-        list[str] | None, typer.Option(help="A defense: name, name[param=value], ./file.py:Class, or all.")
+        list[str] | None,
+        # The backslash keeps the brackets from being read as markup.
+        typer.Option(help=r"A defense: name, name\[param=value], ./file.py:Class, or all."),
     ] = None,
     attack: Annotated[
         list[str] | None,
         typer.Option(
-            help="An attack, a family (membership, reconstruction, feature), ./file.py:Class, or all."
+            help=r"An attack: name, name\[param=value], ./file.py:Class, a family "
+            "(membership, reconstruction, feature), or all."
         ),
     ] = None,
     dataset: Annotated[
@@ -60,19 +64,8 @@ def run(
         raise UserError("name an attack or a family: --attack membership. See: privbench list attacks")
     check_device(device)
     plan = make_plan(defense, attack, dataset, model, seed or [0], scale, controls=controls)
-    _check_folder(out)
+    check_folder(out)
     _execute(plan, resolve_device(device), out, quiet=quiet, as_json=as_json)
-
-
-def _check_folder(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"--out {out}: {error.strerror or error}. Choose a folder that can be written."
-        ) from error
-    if not out.is_dir():
-        raise UserError(f"--out {out}: that is a file. Choose a folder.")
 
 
 def _execute(plan: Plan, device: str, out: Path, *, quiet: bool, as_json: bool) -> None:
@@ -99,7 +92,7 @@ def _execute(plan: Plan, device: str, out: Path, *, quiet: bool, as_json: bool) 
             pictures = []
             reporter.warn(str(error))
         seconds = time.perf_counter() - start
-        console.print(f"{len(results)} cells ({reused} from earlier runs) in {seconds:.0f} s on {device}.")
+        console.print(f"{_cells(len(results))} ({reused} from earlier runs) in {seconds:.0f} s on {device}.")
         console.print(f"records:  {out / 'records'}", soft_wrap=True)
         for picture in pictures:
             console.print(f"picture:  {picture}", soft_wrap=True)
@@ -107,5 +100,9 @@ def _execute(plan: Plan, device: str, out: Path, *, quiet: bool, as_json: bool) 
             f"leaderboard: privbench leaderboard --from {out} --out {out / 'leaderboards'}", soft_wrap=True
         )
     if failed:
-        reporter.warn(f"{len(failed)} cell(s) failed; their records say why. First: {failed[0].reason}")
+        reporter.warn(f"{_cells(len(failed))} failed; the records say why. First: {failed[0].reason}")
         raise typer.Exit(1)
+
+
+def _cells(number: int) -> str:
+    return f"{number} cell" if number == 1 else f"{number} cells"

@@ -8,10 +8,17 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from privbench.cli.groups import require_command
 from privbench.cli.progress import Reporter
 from privbench.data import weights
 
-app = typer.Typer(help="Pretrained weights that some metrics need.", no_args_is_help=True)
+app = typer.Typer(help="Pretrained weights that some metrics need.")
+
+
+@app.callback(invoke_without_command=True)
+def weights_options(context: typer.Context) -> None:
+    """Pretrained weights that some metrics need."""
+    require_command(context)
 
 
 @app.command("list")

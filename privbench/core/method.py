@@ -81,21 +81,21 @@ def _why(error: ValidationError) -> str:
     """What is wrong with the first parameter that does not fit, in words of our own."""
     found = error.errors(include_url=False)
     if not found[0]["loc"]:
-        return _expected(found[0])
+        return expected(found[0])
     field = found[0]["loc"][0]
     if found[0]["type"] == "missing":
         return f"{field} is needed"
     given = found[0]["input"]
     # A parameter of several types fails once for each of them.
-    reasons = dict.fromkeys(_expected(each) for each in found if each["loc"][0] == field)
+    reasons = dict.fromkeys(expected(each) for each in found if each["loc"][0] == field)
     shown = given if isinstance(given, str) else format_value(given)
     wanted = " or ".join([reason.removeprefix("expected ") for reason in reasons])
-    expected = "expected " if all(reason.startswith("expected ") for reason in reasons) else ""
-    return f"{field}={shown} is not valid: {expected}{wanted}"
+    start = "expected " if all(reason.startswith("expected ") for reason in reasons) else ""
+    return f"{field}={shown} is not valid: {start}{wanted}"
 
 
-def _expected(detail: ErrorDetails) -> str:
-    """One of pydantic's findings as ``expected …``, where it is about a type or a range."""
+def expected(detail: ErrorDetails) -> str:
+    """One of pydantic's findings in words of our own: ``expected …``, where it is about a type or a range."""
     kind, context = detail["type"], detail.get("ctx", {})
     if kind in _BOUNDS:
         key, sign = _BOUNDS[kind]

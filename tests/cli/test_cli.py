@@ -82,7 +82,18 @@ MISTAKES = [
     (["show", "atack", "lira"], "'attack'"),
     (["weights", "fetch", "alexnt"], "alexnet"),
     (["leaderboard", "--from", "/no/folder"], "/no/folder"),
-    (["rnu"], "rnu"),
+    (["rnu"], "Did you mean 'run'?"),
+    ([*VIM[:-1], "membersip"], "'membership'"),
+    ([*VIM[:-1], "Reconstruction"], "'reconstruction'"),
+    (["run", "--defense", "al", "--attack", "lira"], "'all'"),
+    ([*VIM, "--device", "gpu"], "privbench: invalid value for '--device': 'gpu' is not one of"),
+    ([*VIM, "--seed", "abc"], "privbench: invalid value for '--seed': 'abc'"),
+    ([*VIM, "--colour"], "privbench: no such option: --colour"),
+    ([*VIM, "--out", "/dev/null"], "--out /dev/null"),
+    (["show", "defense", "vim[window=0]"], "window=0"),
+    (["show", "attack"], "missing argument 'name'"),
+    ([], "privbench: name a command"),
+    (["weights"], "privbench: name a command"),
 ]
 
 
@@ -119,6 +130,118 @@ def test_what_does_not_fit_the_data_is_a_mistake_too(words, expected, tmp_path):
     assert done.returncode == 2, done.stderr
     assert expected in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("words", [["run", "--help"], ["show", "--help"]])
+def test_help_keeps_brackets(words):
+    form = {"run": "name[param=value]", "show": "vim[window=7]"}[words[0]]
+    assert form in cli(*words).stdout
+
+
+@pytest.mark.parametrize("words", [[], ["weights"]])
+def test_without_a_command_the_help_is_shown(words):
+    done = cli(*words)
+    assert "list" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("privbench: name a command")
+
+
+@pytest.mark.skipif(not os.access("/sys", os.X_OK), reason="no /sys here")
+def test_a_folder_that_cannot_be_written_is_refused_at_once(tmp_path):
+    done = cli(*VIM, "--out", "/sys", cwd=tmp_path, without_torch=True)
+    assert done.returncode == 2
+    assert "--out /sys" in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
+def test_a_read_only_folder_is_refused_at_once(tmp_path):
+    folder = tmp_path / "ro"
+    folder.mkdir(mode=0o555)
+    done = cli(*VIM, "--out", "ro", cwd=tmp_path, without_torch=True)
+    assert done.returncode == 2
+    assert "--out ro" in done.stderr
+
+
+SIGNALS = """
+import os, signal, time
+from privbench import ImageDefense, register
+{at_import}
+@register("signals")
+class Signals(ImageDefense):
+    '''Interrupts its own process, twice.'''
+
+    def protect(self, images, keys):
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(10)
+        finally:
+            os.kill(os.getpid(), signal.SIGINT)
+"""
+
+
+@pytest.mark.parametrize("at_import", ["", "os.kill(os.getpid(), signal.SIGINT)"], ids=["run", "import"])
+def test_an_interrupt_says_one_line_and_a_second_one_does_not_disturb(tmp_path, at_import):
+    (tmp_path / "mine.py").write_text(SIGNALS.format(at_import=at_import))
+    done = cli(*RUN, "--defense", "./mine.py:Signals", "--attack", "window-mean", cwd=tmp_path)
+    assert done.returncode == 130, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("privbench: interrupted. Finished results are kept")
+
+
+def test_an_interrupt_of_the_command_line_s_own_imports_leaves_no_traceback():
+    code = (
+        "import os, signal, sys\n"
+        "from privbench.__main__ import main\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'rich':\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Finder())\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 130, done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+@pytest.mark.parametrize("words", [["list"], ["--version"], ["--help"]])
+def test_output_that_cannot_be_written_is_one_line(words):
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "privbench", *words],
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False, env=ENVIRONMENT,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr == "privbench: cannot write the output: No space left on device.\n"
+
+
+@pytest.mark.parametrize("words", [["list"], ["--version"], ["--help"]])
+def test_a_reader_that_went_away_ends_it_as_sigpipe_would(words):
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "privbench", *words],
+        stdout=writing, stderr=subprocess.PIPE, text=True, check=False, env=ENVIRONMENT,
+    )  # fmt: skip
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_long_cells_wrap(monkeypatch, tmp_path):
+    monkeypatch.setitem(ENVIRONMENT, "COLUMNS", "60")
+    monkeypatch.setitem(ENVIRONMENT, "PRIVBENCH_DATA", str(tmp_path / ("deep/" * 12)))
+    for words in (["doctor"], ["list"], ["list", "attacks"]):
+        done = cli(*words)
+        assert "…" not in done.stdout.replace("``train_…``", "").replace("test_…", "").replace("/…/", "")
+    assert "shadow-classifier" in done.stdout
+
+
+def test_show_takes_the_name_of_a_row():
+    done = cli("show", "defense", "vim[window=9]", without_torch=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("vim (defense)")
+    assert "given" in done.stdout
+    assert cli("show", "dataset", "npz:mine.npz").returncode == 0
 
 
 def test_cuda_without_a_gpu_is_a_mistake(tmp_path):
@@ -162,7 +285,7 @@ def test_a_run_prints_its_table_and_says_where_things_are(finished_run):
         assert word in done.stdout
     assert done.stderr == ""
     pictures = {p.name.partition("-")[0] for p in (folder / "runs" / "pictures").glob("*.png")}
-    assert pictures == {"mnist", "roc"}
+    assert pictures == {"gallery", "roc"}
 
 
 def test_the_second_run_reuses_every_cell(finished_run):
@@ -194,6 +317,14 @@ def test_leaderboards_are_pure_functions_of_records(finished_run, tmp_path):
     assert any(f.endswith(".csv") for f in files)
     for name in files:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_leaderboards_that_cannot_be_written_are_a_mistake(finished_run, tmp_path):
+    folder, _ = finished_run
+    (tmp_path / "afile").touch()
+    done = cli("leaderboard", "--from", str(folder / "runs"), "--out", "afile", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == "privbench: --out afile: afile is a file. Choose a folder.\n"
 
 
 def test_a_damaged_record_is_refused_by_the_leaderboard_and_mended_by_the_run(tmp_path):
