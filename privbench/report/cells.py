@@ -48,7 +48,8 @@ class Cells:
     """The results of one board, with the statistic of every metric under the same resampling.
 
     Raises:
-        DataError: results of one game and seed were scored on different challenges.
+        DataError: results of one game and seed were scored on different challenges, or by another
+            version of a metric that rates.
     """
 
     def __init__(self, results: Sequence[Result]) -> None:
@@ -126,7 +127,15 @@ class Cells:
     ) -> None:
         cell = result.record.cell
         tried = Tried(cell.game, cell.defense, cell.attack)
-        draws = metric.statistic(columns, weights).double()
+        try:
+            draws = metric.statistic(columns, weights).double()
+        except KeyError as missing:
+            if not metric.rates:  # it keeps the figures of its record
+                return
+            raise DataError(
+                f"{result.record.key} has no column {missing} of {name}: it was scored by another version. "
+                "Run it again."
+            ) from missing
         if not bool(torch.isfinite(draws[0])):
             return
         self._draws[tried, name, False][cell.seed] = draws

@@ -255,3 +255,21 @@ def test_slugs_are_file_names_and_stay_apart():
 def test_escapes():
     assert escape("a|b\n<i>_x_") == r"a\|b &lt;i&gt;\_x\_"
     assert code("a`b|c") == "`` a`b\\|c ``"
+
+
+def scored_by_another_version(name, seed):
+    r = result("x", "blind", membership_columns(0.0), game=Game.MEMBERSHIP, seed=seed)
+    figures = {**r.record.figures, name: r.record.figures["auc"]}
+    record = r.record.model_copy(update={"figures": figures})
+    return type(r)(record, {**r.columns, name: {"old": torch.zeros(200)}})
+
+
+def test_figures_that_another_version_of_a_metric_scored_are_shown_as_recorded():
+    (board,) = make_boards([scored_by_another_version("balanced-accuracy", seed) for seed in (0, 1)])
+    (cell,) = board.cells
+    assert cell.figures["balanced-accuracy"].value == pytest.approx(cell.figures["auc"].value)
+
+
+def test_a_metric_that_rates_must_be_scored_again():
+    with pytest.raises(DataError, match="scored by another version"):
+        make_boards([scored_by_another_version("auc", 0)])
