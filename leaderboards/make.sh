@@ -10,9 +10,9 @@ variants=(--defense "vim[key=fixed]" --defense "vim[variant=online]")
 
 for dataset in mnist-5k orl-faces; do
     privbench run --dataset "$dataset" --defense all "${windows[@]}" "${variants[@]}" \
-        --attack all --attack "restoration[aim=ssim]" "${seeds[@]}" --out "$runs/$dataset" --quiet
+        --attack all --attack "restoration[aim=ssim]" "${seeds[@]}" --out "$runs" --quiet
     # Who may use the oracle learns a key that is reused.
     privbench run --dataset "$dataset" --defense "vim[key=fixed]" \
-        --attack "restoration[adversary=chosen-inputs]" "${seeds[@]}" --out "$runs/$dataset" --quiet
+        --attack "restoration[adversary=chosen-inputs]" "${seeds[@]}" --out "$runs" --quiet
 done
 privbench leaderboard --from "$runs" --out "$out"
