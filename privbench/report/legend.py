@@ -16,7 +16,8 @@ metric that rates, with a two-sided 95% interval. **Bound**: its one-sided 95% u
 **RATED**: the bound is at most {BROKEN_ABOVE}. **BROKEN**: it is above. **INCONCLUSIVE**: it is above, but
 neither over all games nor in a single game with such a bound is the whole interval above the bound of
 `{NULL}`, which releases nothing: too few samples to tell a leak from none in the games with such a bound,
-and no pass. {DASH} is no verdict and never a pass. Defenses whose intervals overlap with the first of their group share its rank.
+and no pass. {DASH} is no verdict and never a pass. Defenses whose intervals overlap with the
+first of their group share its rank.
 **Guarantee**: a proof of its own, not mixed in; "per image" means one training image added or removed.
 **This is a bound over the attacks that were run, not a proof.** `{BREAK}` and `{NULL}` are controls and have
 no rank.
