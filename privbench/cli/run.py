@@ -12,7 +12,7 @@ from rich.console import Console
 
 from privbench.cli.folders import check_folder
 from privbench.cli.progress import Reporter
-from privbench.core.errors import CannotWrite, UserError
+from privbench.core.errors import CannotWrite, UserError, counted
 from privbench.core.records import dump_record
 from privbench.runner.device import check_device, resolve_device
 from privbench.runner.plan import Plan, make_plan
@@ -92,7 +92,9 @@ def _execute(plan: Plan, device: str, out: Path, *, quiet: bool, as_json: bool) 
             pictures = []
             reporter.warn(str(error))
         seconds = time.perf_counter() - start
-        console.print(f"{_cells(len(results))} ({reused} from earlier runs) in {seconds:.0f} s on {device}.")
+        console.print(
+            f"{counted(len(results), 'cell')} ({reused} from earlier runs) in {seconds:.0f} s on {device}."
+        )
         console.print(f"records:  {out / 'records'}", soft_wrap=True)
         for picture in pictures:
             console.print(f"picture:  {picture}", soft_wrap=True)
@@ -100,9 +102,7 @@ def _execute(plan: Plan, device: str, out: Path, *, quiet: bool, as_json: bool) 
             f"leaderboard: privbench leaderboard --from {out} --out {out / 'leaderboards'}", soft_wrap=True
         )
     if failed:
-        reporter.warn(f"{_cells(len(failed))} failed; the records say why. First: {failed[0].reason}")
+        reporter.warn(
+            f"{counted(len(failed), 'cell')} failed; the records say why. First: {failed[0].reason}"
+        )
         raise typer.Exit(1)
-
-
-def _cells(number: int) -> str:
-    return f"{number} cell" if number == 1 else f"{number} cells"

@@ -39,5 +39,10 @@ def unknown(what: str, name: str, choices: Iterable[str]) -> UserError:
     return UserError(f"unknown {what} {name!r}. {hint}Choices: {listed}.")
 
 
+def counted(number: int, noun: str) -> str:
+    """``1 image``, ``2 images``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 class CannotWrite(PrivbenchError):
     """A result cannot be stored: the disk is full or the folder is not writable."""

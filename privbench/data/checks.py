@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 
 from privbench.core.dataset import Dataset
-from privbench.core.errors import DataError
+from privbench.core.errors import DataError, counted
 from privbench.core.images import LabelledImages
 
 MIN_SIDE = 8
@@ -36,8 +36,8 @@ def check_images(images: torch.Tensor, name: str) -> None:
         if not finite.all():
             bad = (~finite).nonzero()[:, 0]
             raise DataError(
-                f"{name}: {len(bad)} images hold NaN or infinite pixels (the first is image {int(bad[0])}). "
-                "Remove or repair them."
+                f"{name}: NaN or infinite pixels in {counted(len(bad), 'image')} (the first is image "
+                f"{int(bad[0])}). Remove or repair what is not finite."
             )
         raise DataError(
             f"{name}: pixels range from {low:g} to {high:g}; expected [0, 1]. "
@@ -72,7 +72,7 @@ def check_labels(labels: torch.Tensor, count: int, class_names: Sequence[str], n
     if int(sizes.min()) < MIN_PER_CLASS:
         worst = int(sizes.argmin())
         raise DataError(
-            f"{name}: class {worst} ({class_names[worst]!r}) has {int(sizes[worst])} images; "
+            f"{name}: class {worst} ({class_names[worst]!r}) has {counted(int(sizes[worst]), 'image')}; "
             f"each class needs at least {MIN_PER_CLASS}. Add images or leave the class out "
             "(labels run from 0 without gaps)."
         )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from privbench.core.dataset import Dataset
-from privbench.core.errors import DataError
+from privbench.core.errors import DataError, counted
 from privbench.core.images import LabelledImages
 from privbench.core.scale import Scale, by_scale
 from privbench.core.seeds import derive_seed
@@ -179,7 +179,7 @@ def _fault(parts: list[torch.Tensor], data: LabelledImages, class_names: tuple[s
     """What is wrong with the parts, or nothing."""
     for name, part in zip(PARTS, parts, strict=True):
         if len(part) < MIN_PART:
-            return f"the {name} part would have {len(part)} images"
+            return f"the {name} part would have {counted(len(part), 'image')}"
         sizes = torch.bincount(data.labels[part], minlength=len(class_names))
         if name != "test" and int(sizes.min()) == 0:
             return f"class {class_names[int(sizes.argmin())]!r} would be absent from the {name} part"

@@ -128,8 +128,11 @@ BAD = {
         r"range from 0 to 255; expected \[0",
     ),
     "floats below 0": ({"images": np.full((40, 8, 8), -0.5), "labels": LABELS}, "range from -0.5 to -0.5"),
-    "NaN": ({"images": NAN, "labels": LABELS}, "1 images hold NaN .*first is image 7"),
-    "infinite": ({"images": np.full((40, 8, 8), np.inf), "labels": LABELS}, "40 images hold NaN or infinite"),
+    "NaN": ({"images": NAN, "labels": LABELS}, "NaN .*in 1 image .*first is image 7"),
+    "infinite": (
+        {"images": np.full((40, 8, 8), np.inf), "labels": LABELS},
+        "NaN or infinite pixels in 40 images",
+    ),
     "missing labels": (
         {"images": IMAGES, "labels": LABELS[:39]},
         r"labels have shape \[39\]; expected \[40\]",
@@ -188,7 +191,7 @@ def test_npz_bad_arrays(tmp_path, case):
 
 def test_npz_missing_file():
     for call in (Npz(path="/nowhere/x.npz").load, Npz(path="/nowhere/x.npz").content_hash):
-        with pytest.raises(DataError, match=r"no file '/nowhere/x.npz'.*docs/data.md"):
+        with pytest.raises(DataError, match=r"no file '/nowhere/x.npz'.*privbench show dataset npz"):
             call()
 
 
@@ -310,5 +313,5 @@ def test_imagefolder_names_an_unreadable_image(folder, content):
 def test_imagefolder_with_one_image_in_a_class(folder):
     (folder / "dog").mkdir()
     Image.new("RGB", (9, 9)).save(folder / "dog" / "1.png")
-    with pytest.raises(DataError, match=r"class 3 \('dog'\) has 1 images"):
+    with pytest.raises(DataError, match=r"class 3 \('dog'\) has 1 image;"):
         ImageFolder(path=str(folder)).load()

@@ -95,3 +95,11 @@ def read_squares(files: Sequence[Path], size: int, grey: bool) -> npt.NDArray[np
 def to_float(images: npt.NDArray[np.uint8] | torch.Tensor) -> torch.Tensor:
     """uint8 images as float32 in [0, 1], of the same shape."""
     return torch.as_tensor(images).to(torch.float32).div_(255.0)
+
+
+def centre_square(images: torch.Tensor, size: int) -> torch.Tensor:
+    """The centre square of each image [N, C, H, W], resized to [N, C, size, size] with antialiasing."""
+    side = min(images.shape[2:])
+    top, left = ((full - side) // 2 for full in images.shape[2:])
+    square = images[:, :, top : top + side, left : left + side]
+    return torch.nn.functional.interpolate(square, size=(size, size), mode="bilinear", antialias=True)

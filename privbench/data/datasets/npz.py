@@ -1,4 +1,4 @@
-"""Arrays in one NumPy file: ``npz:PATH``; docs/data.md describes the format."""
+"""Arrays in one NumPy file: ``npz:PATH``."""
 
 from __future__ import annotations
 
@@ -14,18 +14,24 @@ from privbench.core.errors import DataError
 from privbench.core.images import LabelledImages
 from privbench.core.registry import register
 from privbench.data.checks import checked_dataset
-from privbench.data.datasets._files import digest, to_float
+from privbench.data.datasets._files import centre_square, digest, to_float
 from privbench.data.datasets._path import PathSource
 
-_FORMAT = "docs/data.md describes the format."
+_FORMAT = "The format: privbench show dataset npz"
 
 
 @register("npz")
 class Npz(PathSource):
-    """Arrays ``images`` and ``labels``, or ``train_…`` and ``test_…`` which are put together.
+    """Arrays of one file, as ``numpy.savez`` writes it; nothing is unpickled.
 
-    Nothing is unpickled. With ``identities`` (and labels that are not the identities themselves)
-    private, auxiliary and test data share no identity.
+      images       [N, H, W] or [N, H, W, 1 or 3]: uint8, or floats in [0, 1]
+      labels       [N]: integers from 0 without gaps, two classes or more
+      identities   [N]: integers ≥ 0, who is in the picture (optional)
+      attributes   [N, A]: 0 or 1, the hidden features (optional)
+      class_names, attribute_names   [K], [A]: strings of a fixed width (optional)
+
+    Arrays may be in two parts, ``train_images`` and ``test_images`` and so on. With ``identities``
+    (that are not the labels) nobody is in the auxiliary data and in another part.
     """
 
     size: int | None = Field(
@@ -132,7 +138,7 @@ class Npz(PathSource):
         # The plain type's name drops a foreign byte order, which torch cannot hold.
         pixels = torch.from_numpy(array.astype(array.dtype.name, copy=False)).permute(0, 3, 1, 2).contiguous()
         images = to_float(pixels) if pixels.dtype == torch.uint8 else pixels.float()
-        return images if self.size is None else _resized(images, self.size)
+        return images if self.size is None else centre_square(images, self.size)
 
     def _optional(self, arrays: dict[str, Any], name: str) -> torch.Tensor | None:
         if not {name, f"train_{name}", f"test_{name}"} & arrays.keys():
@@ -150,10 +156,3 @@ class Npz(PathSource):
         if arrays[name].ndim != 1 or arrays[name].dtype.kind != "U":
             raise self._fail(f"{name} must be a list of strings of a fixed width.")
         return [str(entry) for entry in arrays[name]]
-
-
-def _resized(images: torch.Tensor, size: int) -> torch.Tensor:
-    side = min(images.shape[2:])
-    top, left = ((full - side) // 2 for full in images.shape[2:])
-    square = images[:, :, top : top + side, left : left + side]
-    return torch.nn.functional.interpolate(square, size=(size, size), mode="bilinear", antialias=True)
