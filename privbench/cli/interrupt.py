@@ -15,7 +15,8 @@ from typing import NoReturn
 
 CODE = 130
 _LINE = "privbench: interrupted. Finished results are kept; run the same command again to continue.\n"
-_SHOW_CURSOR = "\x1b[?25h"
+_CLEAR = "\r\x1b[2K\x1b[?25h"
+"""Empties a terminal's line, on which progress may stand, and shows the cursor that progress hides."""
 
 _PATIENCE = 3.0
 """Seconds that cleaning up may take before another Ctrl-C ends the process as it is."""
@@ -48,7 +49,7 @@ def say() -> None:
     _State.said = True
     # To the descriptor, since a stream's buffer may be in use where the signal arrives.
     with suppress(OSError):
-        os.write(2, ((_SHOW_CURSOR if os.isatty(2) else "") + _LINE).encode())
+        os.write(2, ((_CLEAR if os.isatty(2) else "") + _LINE).encode())
 
 
 def leave() -> NoReturn:
