@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import ClassVar, TypeAlias
+from typing import ClassVar
 
 import torch
 from pydantic import Field
 
 from privbench.attacks._held_out import held_out
+from privbench.attacks._linear import Answer, linear_reader
 from privbench.attacks._priors import auxiliary_targets
 from privbench.core import registry
 from privbench.core.attack import FeatureAttack
@@ -23,10 +23,6 @@ from privbench.core.training import TrainingConfig, TrainingJob
 from privbench.core.view import AdversaryView
 
 _HELD_OUT = 5
-_POOLED_SIDE = 32
-_LINEAR_VERSIONS = 10
-
-Answer: TypeAlias = "Callable[[torch.Tensor], torch.Tensor]"
 
 
 @register("classifier")
@@ -66,7 +62,7 @@ class Classifier(FeatureAttack):
         columns = range(len(challenge.targets))
 
         trials = {t: values[held, t] for t in columns}
-        by_linear = {t: _linear(versions[:, train], values[train, t])(check) for t in columns}
+        by_linear = {t: linear_reader(versions[:, train], values[train, t])(check) for t in columns}
         by_network = self._networks(view, challenge, versions, values, train, list(columns))
         wins = []
         for t, truth in trials.items():
@@ -75,7 +71,7 @@ class Classifier(FeatureAttack):
             if scores[1] >= scores[0]:
                 wins.append(t)
         final = self._networks(view, challenge, versions, values, everything, wins)
-        answers = [final[t] if t in final else _linear(versions, values[:, t]) for t in columns]
+        answers = [final[t] if t in final else linear_reader(versions, values[:, t]) for t in columns]
         return torch.stack([answer(released) for answer in answers], 1)
 
     def _networks(
@@ -143,28 +139,3 @@ def _mcc(truth: torch.Tensor, guess: torch.Tensor) -> float:
     if (truth == truth[0]).all():
         return 0.0
     return float(matthews_corrcoef(truth.cpu(), guess))
-
-
-def _linear(versions: torch.Tensor, labels: torch.Tensor) -> Answer:
-    """Logistic regression on pixels (averaged down to at most 32 a side), on all versions."""
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
-    only = int(labels[0])
-    if (labels == labels[0]).all():
-        return lambda images: torch.full((len(images),), only)
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=200))
-    copies = versions[:_LINEAR_VERSIONS]
-    rows = torch.cat([_pixels(version) for version in copies])
-    # One thread, so that sums are added in the same order on every machine.
-    with threadpool_limits(limits=1):
-        model.fit(rows.numpy(), labels.cpu().repeat(len(copies)).numpy())
-    return lambda images: torch.from_numpy(model.predict(_pixels(images).numpy())).long()
-
-
-def _pixels(images: torch.Tensor) -> torch.Tensor:
-    height, width = images.shape[-2:]
-    sides = (min(height, _POOLED_SIDE), min(width, _POOLED_SIDE))
-    return torch.nn.functional.adaptive_avg_pool2d(images, sides).flatten(1).cpu().double()

@@ -49,7 +49,7 @@ def test_the_winner_learns_again_from_all_auxiliary_images(monkeypatch: pytest.M
     monkeypatch.setattr(many, "train_many", counting)
     # With a rival that always answers 0 the network wins.
     never = torch.zeros(1, dtype=torch.int64)
-    monkeypatch.setattr(classifier, "_linear", lambda *_: lambda images: never.expand(len(images)))
+    monkeypatch.setattr(classifier, "linear_reader", lambda *_: lambda images: never.expand(len(images)))
     world = make_world(window=4)
     _guess(world, "classifier[epochs=4]", "class")
     count = len(world.view.auxiliary)
