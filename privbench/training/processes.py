@@ -10,27 +10,37 @@ import atexit
 import gc
 import os
 import sys
-import threading
-import time
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.machinery import PathFinder
+from typing import Any
 
 import cloudpickle  # type: ignore[import-untyped]
 import joblib
 import numpy as np
 import torch
+from joblib._parallel_backends import LokyBackend
+from joblib.externals.loky.backend import resource_tracker
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from privbench.core.errors import PrivbenchError, UserError
 from privbench.core.training import TrainedModel, TrainingJob
+from privbench.training._watch import leave_with
 from privbench.training.loop import train
 
 WORKERS_VARIABLE = "PRIVBENCH_WORKERS"
 
 EMPTY = torch.empty(0)
 
-_watched: set[int] = set()
+
+class _Pool(LokyBackend):  # type: ignore[misc]
+    """joblib's processes, each of which watches this one from its start on."""
+
+    def configure(self, *args: Any, **kwargs: Any) -> int:
+        """Start what is missing of the processes; return how many there are."""
+        watch = {"initializer": leave_with, "initargs": (os.getpid(),)}
+        return int(super().configure(*args, **kwargs, **watch))
 
 
 def worker_count() -> int:
@@ -57,20 +67,27 @@ def train_in_processes(jobs: Sequence[TrainingJob], done: Callable[[int, Trained
     Raises:
         PrivbenchError: a process was killed. What a job raises is raised here as it is.
     """
-    parent = os.getpid()
     for module in {type(job.model).__module__ for job in jobs}:
         _make_portable(module)
     # Made when a process is about to take them, so that few jobs at once are being handed over.
     tasks = (
         joblib.delayed(_work)(
-            parent, index, replace(job, images=EMPTY, labels=EMPTY), _array(job.images), _array(job.labels)
+            index, replace(job, images=EMPTY, labels=EMPTY), _array(job.images), _array(job.labels)
         )
         for index, job in enumerate(jobs)
     )
     workers = min(worker_count(), len(jobs))
-    with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
-        # No max_nbytes: joblib would write large arrays to files that the processes unpickle.
-        pool = joblib.Parallel(n_jobs=workers, return_as="generator_unordered", batch_size=1, max_nbytes=None)
+    _start_tracker()
+    with joblib.parallel_config(backend=_Pool(inner_max_num_threads=1)):
+        pool = joblib.Parallel(
+            n_jobs=workers,
+            return_as="generator_unordered",
+            batch_size=1,
+            # joblib would write large arrays to files that the processes unpickle.
+            max_nbytes=None,
+            # Nothing is written there; without a name joblib makes empty folders in shared memory.
+            temp_folder=tempfile.gettempdir(),
+        )
         results = pool(tasks)
         try:
             for index, trained, weights in results:
@@ -85,9 +102,8 @@ def train_in_processes(jobs: Sequence[TrainingJob], done: Callable[[int, Trained
 
 
 def _work(
-    parent: int, index: int, job: TrainingJob, images: np.ndarray, labels: np.ndarray
+    index: int, job: TrainingJob, images: np.ndarray, labels: np.ndarray
 ) -> tuple[int, TrainedModel, dict[str, np.ndarray]]:
-    _leave_with(parent)
     trained = train(replace(job, images=torch.tensor(images), labels=torch.tensor(labels)), "cpu")
     if not gc.get_freeze_count():
         # The pool collects garbage after each job, which takes 0.1 s (a tenth of a small model's
@@ -98,18 +114,13 @@ def _work(
     return index, replace(trained, weights={}), {k: v.numpy() for k, v in trained.weights.items()}
 
 
-def _leave_with(parent: int) -> None:
-    """Watch the parent process from a thread, and end this one when it is gone."""
-    if parent in _watched:
-        return
-    _watched.add(parent)
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=watch, name="privbench-parent-watch", daemon=True).start()
+def _start_tracker() -> None:
+    """Start joblib's process that cleans up after a killed run, without its warnings that it did so."""
+    sys.warnoptions.append("ignore:resource_tracker:UserWarning")
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        sys.warnoptions.pop()
 
 
 def _array(tensor: torch.Tensor) -> np.ndarray:

@@ -4,8 +4,10 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -201,11 +203,16 @@ def test_one_worker_trains_here(make_job, monkeypatch):
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="counts processes in /proc")
-def test_processes_leave_when_their_parent_is_killed(tmp_path):
+@pytest.mark.parametrize(
+    ("moment", "ending"),
+    [("starting", signal.SIGKILL), ("working", signal.SIGKILL), ("idle", signal.SIGTERM)],
+)
+def test_processes_leave_when_their_parent_is_killed(tmp_path, moment, ending):
     script = tmp_path / "parent.py"
     script.write_text(
         textwrap.dedent(
             """
+            import sys, time
             import torch
             from torch import nn
             from privbench.core.model import Model
@@ -224,23 +231,45 @@ def test_processes_leave_when_their_parent_is_killed(tmp_path):
                                    torch.arange(64) % 10, 10, seed)
 
             if __name__ == "__main__":
+                if sys.argv[1] == "starting":
+                    print("ready", flush=True)
                 train_many([job(1, s) for s in range(4)], "cpu", "processes")
                 print("ready", flush=True)
+                if sys.argv[1] == "idle":
+                    time.sleep(100)
                 train_many([job(10**6, s) for s in range(4)], "cpu", "processes")
             """
         )
     )
-    environment = {**os.environ, "PRIVBENCH_WORKERS": "2", "PRIVBENCH_TEST_MARK": str(tmp_path)}
-    with subprocess.Popen([sys.executable, str(script)], env=environment, stdout=subprocess.PIPE) as parent:
-        assert parent.stdout is not None
-        assert parent.stdout.readline() == b"ready\n"
-        assert len(_marked(str(tmp_path))) >= 3
-        os.kill(parent.pid, signal.SIGKILL)
-        parent.wait()
+    mark = str(tmp_path)
+    environment = {**os.environ, "PRIVBENCH_WORKERS": "2", "PRIVBENCH_TEST_MARK": mark}
+    with subprocess.Popen(
+        [sys.executable, str(script), moment], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as parent:
+        try:
+            assert parent.stdout is not None
+            assert parent.stderr is not None
+            assert parent.stdout.readline() == b"ready\n"
+            assert _wait(lambda: len(_marked(mark)) >= 4), "the parent, two workers, and a tracker"
+            time.sleep(0.5 if moment == "working" else 0)
+            left = [
+                path.name for folder in ("/dev/shm", tempfile.gettempdir()) for path in Path(folder).iterdir()
+            ]
+            assert not [name for name in left if name.startswith(f"joblib_memmapping_folder_{parent.pid}_")]
+            os.kill(parent.pid, ending)
+            parent.wait()
+            assert _wait(lambda: not _marked(mark))
+            assert b"leaked" not in parent.stderr.read()
+        finally:
+            parent.kill()
+
+
+def _wait(done: Callable[[], bool]) -> bool:
+    """Whether ``done`` within 20 seconds."""
     deadline = time.monotonic() + 20
-    while _marked(str(tmp_path)) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    assert not _marked(str(tmp_path))
+    while not done() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return done()
 
 
 def _marked(mark: str) -> list[str]:
