@@ -34,11 +34,14 @@ class Result:
 def result_path(out: Path, cell: Cell) -> Path:
     """Where the record of ``cell`` is kept below ``out``: one file for a cell, readable by its name."""
     parts = [cell.defense, cell.attack, cell.game.value, cell.scale, f"seed-{cell.seed}"]
-    words = [re.sub(r"[^a-z0-9]+", "-", part.lower()).strip("-") for part in parts]
     # Different selectors may read the same once simplified, so that a hash tells them apart.
     digest = hashlib.sha256(cell.model_dump_json().encode()).hexdigest()[:8]
-    folder = re.sub(r"[^a-z0-9]+", "-", cell.dataset.lower()).strip("-")[-60:]
-    return out / "records" / folder / f"{'--'.join(words)[:150]}--{digest}.json"
+    name = "--".join(map(_plain, parts))[:150]
+    return out / "records" / _plain(cell.dataset)[-60:] / f"{name}--{digest}.json"
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
 def save_result(out: Path, result: Result) -> Path:
