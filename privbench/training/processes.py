@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import atexit
 import gc
+import multiprocessing.resource_tracker
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.machinery import PathFinder
-from typing import Any
 
 import cloudpickle  # type: ignore[import-untyped]
 import joblib
 import numpy as np
 import torch
-from joblib._parallel_backends import LokyBackend
 from joblib.externals.loky.backend import resource_tracker
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
@@ -32,15 +32,6 @@ from privbench.training.loop import train
 WORKERS_VARIABLE = "PRIVBENCH_WORKERS"
 
 EMPTY = torch.empty(0)
-
-
-class _Pool(LokyBackend):  # type: ignore[misc]
-    """joblib's processes, each of which watches this one from its start on."""
-
-    def configure(self, *args: Any, **kwargs: Any) -> int:
-        """Start what is missing of the processes; return how many there are."""
-        watch = {"initializer": leave_with, "initargs": (os.getpid(),)}
-        return int(super().configure(*args, **kwargs, **watch))
 
 
 def worker_count() -> int:
@@ -77,8 +68,10 @@ def train_in_processes(jobs: Sequence[TrainingJob], done: Callable[[int, Trained
         for index, job in enumerate(jobs)
     )
     workers = min(worker_count(), len(jobs))
-    _start_tracker()
-    with joblib.parallel_config(backend=_Pool(inner_max_num_threads=1)):
+    _start_trackers()
+    # Each process watches this one from its start on.
+    watch = {"initializer": leave_with, "initargs": (os.getpid(),)}
+    with joblib.parallel_config(backend="loky", inner_max_num_threads=1, **watch):
         pool = joblib.Parallel(
             n_jobs=workers,
             return_as="generator_unordered",
@@ -88,7 +81,12 @@ def train_in_processes(jobs: Sequence[TrainingJob], done: Callable[[int, Trained
             # Nothing is written there; without a name joblib makes empty folders in shared memory.
             temp_folder=tempfile.gettempdir(),
         )
-        results = pool(tasks)
+        # Processes inherit what is blocked: Ctrl-C reaches this one alone, which ends the others.
+        unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            results = pool(tasks)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
         try:
             for index, trained, weights in results:
                 done(index, replace(trained, weights={k: torch.from_numpy(v) for k, v in weights.items()}))
@@ -114,11 +112,15 @@ def _work(
     return index, replace(trained, weights={}), {k: v.numpy() for k, v in trained.weights.items()}
 
 
-def _start_tracker() -> None:
-    """Start joblib's process that cleans up after a killed run, without its warnings that it did so."""
+def _start_trackers() -> None:
+    """Start the processes that clean up after a killed run, without their warnings that they did so.
+
+    Where they are started with the others, Ctrl-C is unblocked before the others start.
+    """
     sys.warnoptions.append("ignore:resource_tracker:UserWarning")
     try:
         resource_tracker.ensure_running()
+        multiprocessing.resource_tracker.ensure_running()
     finally:
         sys.warnoptions.pop()
 

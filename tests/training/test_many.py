@@ -107,6 +107,19 @@ def test_a_model_given_by_path_trains_in_processes(make_job, tmp_path, two_worke
     assert all(map(_same_bytes, train_many(jobs, "cpu", "processes"), train_many(jobs, "cpu", "serial")))
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads Linux's /proc")
+def test_an_interrupt_reaches_the_parent_alone(make_job, two_workers):
+    train_many([make_job(), make_job()], "cpu", "processes")
+    blocked = []
+    for status in Path("/proc").glob("[0-9]*/status"):
+        fields = dict(line.split(":", 1) for line in status.read_text().splitlines() if ":" in line)
+        if int(fields["PPid"]) == os.getpid() and "popen_loky" in (status.parent / "cmdline").read_text():
+            blocked.append(int(fields["SigBlk"], 16) >> (signal.SIGINT - 1) & 1)
+    assert len(blocked) >= 2
+    assert all(blocked)
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
 def test_an_error_in_a_process_surfaces_as_itself(make_job, two_workers):
     jobs = [make_job(), make_job(lr=1e30, epochs=3)]
     with pytest.raises(TrainingDiverged, match=r"diverged in epoch .*lr=1e\+30"):
