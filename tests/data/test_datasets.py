@@ -95,7 +95,7 @@ def test_label_noise_is_in_the_hashes_and_the_selector():
 
 
 def test_label_noise_out_of_range():
-    with pytest.raises(UserError, match=r"label_noise='1.5' is not valid"):
+    with pytest.raises(UserError, match=r"label_noise=1.5 is not valid: expected a value ≤ 1"):
         create("dataset", "mnist-5k[label_noise=1.5]")
 
 
