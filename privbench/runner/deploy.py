@@ -35,12 +35,17 @@ def in_chunks(transform: Transform, images: torch.Tensor, keys: Keys) -> torch.T
 
 
 def protected(defense: Defense, images: torch.Tensor, keys_seed: int) -> torch.Tensor:
-    """The release of ``images`` under keys drawn from ``keys_seed``.
+    """The release of ``images`` under keys drawn from ``keys_seed`` by the defense's key policy.
 
     Raises:
         UserError: the defense does not return images of that shape and type, in [0, 1].
     """
-    made = in_chunks(defense.protect, images, defense.keys(keys_seed, len(images), images.device))
+    return protected_under(defense, images, defense.keys(keys_seed, len(images), images.device))
+
+
+def protected_under(defense: Defense, images: torch.Tensor, keys: Keys) -> torch.Tensor:
+    """The release of ``images`` under ``keys``; raises as ``protected`` does."""
+    made = in_chunks(defense.protect, images, keys)
     return _checked(defense, "protect", made, images, bounded=True)
 
 

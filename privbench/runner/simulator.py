@@ -16,7 +16,7 @@ from privbench.core.model import Model
 from privbench.core.seeds import derive_seed
 from privbench.core.training import TrainedModel, TrainingConfig
 from privbench.runner.cache import Cache
-from privbench.runner.deploy import in_chunks, model_inputs, training_job
+from privbench.runner.deploy import model_inputs, protected_under, training_job
 from privbench.training.many import train_many
 from privbench.training.modules import load_module
 from privbench.training.predict import log_probs
@@ -79,7 +79,7 @@ class DefenseSimulator:
         So too where the defender reuses a key, which the adversary does not know: what learns from
         images under a handful of shared keys learns these keys, and not to undo unknown ones.
         """
-        return in_chunks(self.defense.protect, images, Keys.fresh(keys_seed, len(images), images.device))
+        return protected_under(self.defense, images, Keys.fresh(keys_seed, len(images), images.device))
 
     def shadows(self, data: LabelledImages, count: int) -> ShadowModels:
         """Train ``count`` models through the defense, each on a Bernoulli(1/2) draw of ``data``."""
