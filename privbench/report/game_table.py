@@ -79,7 +79,7 @@ def _widths(headers: Sequence[str], rows: Sequence[Sequence[Text]], width: int) 
         max(*(len(part) for part in header.split("\n")), *(len(row[column].plain) for row in rows))
         for column, header in enumerate(headers)
     ]
-    room = width - 2 - 2 * len(headers) - sum(wanted[1:])
+    room = width - 2 - 2 * (len(headers) - 1) - sum(wanted[1:])
     if room < min(_LEAST, wanted[0]):
         return [None] * len(headers)
     return [min(wanted[0], room), *wanted[1:]]
