@@ -17,6 +17,7 @@ from privbench.core.registry import create
 from privbench.metrics import _checks
 from privbench.metrics._resample import clopper_pearson, resample_weights
 from privbench.metrics._tpr import exact_interval, tpr_at
+from privbench.metrics.balanced_accuracy import _balanced
 
 CPU = Referee(torch.device("cpu"))
 NAMES = ["auc", "balanced-accuracy", "tpr-at-1-fpr", "tpr-at-01-fpr"]
@@ -171,13 +172,13 @@ def test_replicates_without_a_side_are_nan_and_left_out_of_the_interval():
 
 
 def test_balanced_accuracy_is_not_optimistic():
-    # The best threshold on the scored candidates would be above 0.5 by 0.44 / sqrt(n) = 0.014.
-    null = [
-        float(create("metric", "balanced-accuracy").statistic(c, ones(c)))
-        for c in (make(1000, 1000, shift=0.0, seed=s) for s in range(200))
-    ]
+    samples = [make(1000, 1000, shift=0.0, seed=s) for s in range(200)]
+    null = [float(create("metric", "balanced-accuracy").statistic(c, ones(c))) for c in samples]
     error = np.std(null) / np.sqrt(len(null))
     assert error < 0.001
+    # The best threshold on the candidates that are scored is as optimistic as the docstring says.
+    best = [float(_balanced(c, ones(c)).max()) for c in samples]
+    assert np.mean(best) - 0.5 == pytest.approx(0.44 / np.sqrt(1000), abs=0.001)
     assert np.mean(null) == pytest.approx(0.5, abs=4 * error)
     columns = make(1000, 1000, shift=1.0)
     # At the midpoint of two normals one standard deviation apart.
