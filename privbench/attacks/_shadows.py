@@ -9,11 +9,10 @@ from typing import TypeAlias
 import torch
 from pydantic import Field
 
-from privbench.core.attack import MembershipAttack
-from privbench.core.games import MembershipChallenge
 from privbench.core.images import LabelledImages
 from privbench.core.scale import by_scale
 from privbench.core.view import AdversaryView, Shadows
+from privbench.games.membership import MembershipAttack, MembershipChallenge
 
 Statistic: TypeAlias = "Callable[[torch.Tensor, torch.Tensor], torch.Tensor]"
 Change: TypeAlias = "Callable[[torch.Tensor, int], torch.Tensor]"

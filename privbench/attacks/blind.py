@@ -2,44 +2,38 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, cast
 
 import torch
 from pydantic import Field
 
-from privbench.attacks._priors import auxiliary_targets, most_similar_image
+from privbench.core import registry
 from privbench.core.attack import Attack
-from privbench.core.games import Challenge, FeatureChallenge, MembershipChallenge
+from privbench.core.game import Challenge, Game
 from privbench.core.registry import register
-from privbench.core.threat import Game, Knowledge, Surface
 from privbench.core.view import AdversaryView
 
 
 @register("blind")
 class Blind(Attack):
-    """Plays without looking at the release: what any adversary gets for free.
+    """Plays every game without looking at the release: what any adversary gets for free.
 
-    Membership: the same score for all. Reconstruction: the mean auxiliary image, or with
-    ``aim=ssim`` the constant image that is most similar to auxiliary images. Features: the
-    majority value in the auxiliary data.
+    The best guess from the prior alone is each game's own to say: the same score for all candidates, the
+    mean auxiliary image (with ``aim=ssim`` the constant image that is most similar to auxiliary images),
+    the majority value of an attribute.
     """
 
     source: ClassVar[str] = "privbench's floor: the best constant answer of a prior-only adversary"
-    games = frozenset(Game)
-    needs: ClassVar[frozenset[Surface]] = frozenset()
-    knowledge = Knowledge.PUBLIC_PRIOR
+    games: ClassVar[frozenset[str]] = frozenset()
 
     aim: Literal["mse", "ssim"] = Field("mse", description="which constant image is the best guess")
 
+    @property
+    def plays(self) -> frozenset[str]:
+        """Every game that is known, if this configuration is one of its floors."""
+        games = (cast("Game", registry.create("game", name)) for name in registry.known("game"))
+        return frozenset(game.registry_name for game in games if self.selector in game.floors)
+
     def guess(self, view: AdversaryView, challenge: Challenge) -> torch.Tensor:
         """One answer for every sample, in the challenge's own shape."""
-        if isinstance(challenge, MembershipChallenge):
-            return torch.zeros(len(challenge))
-        if isinstance(challenge, FeatureChallenge):
-            majority = auxiliary_targets(view, challenge).mode(dim=0).values
-            return majority.expand(len(challenge), -1).clone()
-        if self.aim == "ssim":
-            best = most_similar_image(view)
-        else:
-            best = view.auxiliary.images.double().mean(0).float()
-        return best.expand(len(challenge), *challenge.image_shape).clone()
+        return view.game.floor(view, challenge, self.aim)

@@ -1,35 +1,36 @@
-"""Inference of hidden features by classifiers that were trained on protected images."""
+"""Inference of hidden attributes by classifiers that were trained on protected images."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import torch
 from pydantic import Field
 
 from privbench.attacks._held_out import held_out
 from privbench.attacks._linear import Answer, linear_reader
-from privbench.attacks._priors import auxiliary_targets
 from privbench.core import registry
-from privbench.core.attack import FeatureAttack
 from privbench.core.errors import TrainingDiverged
-from privbench.core.games import FeatureChallenge
+from privbench.core.method import Method
 from privbench.core.model import Model
 from privbench.core.registry import register
 from privbench.core.scale import by_scale
+from privbench.core.task import Task
 from privbench.core.training import TrainingConfig, TrainingJob
 from privbench.core.view import AdversaryView
+from privbench.games._priors import auxiliary_targets
+from privbench.games.attribute import AttributeAttack, AttributeChallenge
 
 _HELD_OUT = 5
 
 
 @register("classifier")
-class Classifier(FeatureAttack):
+class Classifier(AttributeAttack):
     """The adaptive recognition adversary: trains on images that it protects itself.
 
-    For each feature a network (under new keys in every epoch) and a logistic regression on pixels
+    For each attribute a network (under new keys in every epoch) and a logistic regression on pixels
     compete on a held-out fifth of the auxiliary images. The one with the higher MCC there learns
     again from all of them and answers.
     """
@@ -45,15 +46,15 @@ class Classifier(FeatureAttack):
         None, ge=1, le=128, description="protected copies to train on in turns; by scale 2, 30 or 30"
     )
 
-    def guess(self, view: AdversaryView, challenge: FeatureChallenge) -> torch.Tensor:
-        """Feature values, int64 [N, T].
+    def guess(self, view: AdversaryView, challenge: AttributeChallenge) -> torch.Tensor:
+        """Attribute values, int64 [N, T].
 
         Raises:
-            UserError: fewer than ten auxiliary images, or none with the features.
+            UserError: fewer than ten auxiliary images, or none with the attributes.
             TrainingDiverged: a network diverged at a tenth of the learning rate too.
         """
         known = view.auxiliary.images.to(view.device)
-        values = auxiliary_targets(view, challenge)
+        values = auxiliary_targets(view, challenge.targets)
         held, train = held_out(view, "classifier", _HELD_OUT)
         copies = self.versions if self.versions is not None else by_scale(view.scale, 2, 30, 30)
         versions = torch.stack([view.simulate(known, "version", v) for v in range(copies)])
@@ -74,63 +75,61 @@ class Classifier(FeatureAttack):
         answers = [final[t] if t in final else linear_reader(versions, values[:, t]) for t in columns]
         return torch.stack([answer(released) for answer in answers], 1)
 
+    @property
+    def uses(self) -> tuple[Method, ...]:
+        """The network and what it is taught."""
+        return registry.create("model", self.model), registry.create("task", "classes")
+
     def _networks(
         self,
         view: AdversaryView,
-        challenge: FeatureChallenge,
+        challenge: AttributeChallenge,
         versions: torch.Tensor,
         values: torch.Tensor,
         rows: torch.Tensor,
         columns: list[int],
     ) -> dict[int, Answer]:
         """A network for each of ``columns``, trained on the images numbered ``rows``."""
-        from privbench.training.many import train_many
         from privbench.training.modules import load_module
 
         if not columns:
             return {}
-        model = registry.create("model", self.model)
-        assert isinstance(model, Model)
+        model, task = cast("tuple[Model, Task]", self.uses)
         epochs, least_steps = by_scale(view.scale, (4, 0), (60, 500), (90, 0))
         config = TrainingConfig(epochs=self.epochs or epochs, min_steps=0 if self.epochs else least_steps)
-        config = config.fitted(len(rows))
+        config = config.for_size(len(rows))
         images = versions[:, rows]
         jobs = [
             TrainingJob(
-                model,
-                config,
-                images,
-                values[rows, t],
-                challenge.cardinalities[t],
-                view.seed("network", challenge.targets[t]),
+                model=model,
+                task=task,
+                config=config,
+                images=images,
+                labels=values[rows, t],
+                outputs=challenge.cardinalities[t],
+                seed=view.seed("network", challenge.targets[t]),
             )
             for t in columns
         ]
-        finished: set[int] = set()
-
-        def report(index: int, _: object) -> None:
-            finished.add(index)
-            view.progress(len(finished), len(jobs), "feature classifiers")
-
         try:
-            networks = train_many(jobs, view.device, on_done=report)
+            networks = view.train(jobs, "attribute classifiers")
         except TrainingDiverged:
             # An adversary would try again, gently; giving up would pass for a strong defense.
             gentle = config.model_copy(update={"lr": config.lr / 10})
-            networks = train_many([replace(job, config=gentle) for job in jobs], view.device, on_done=report)
+            networks = view.train([replace(job, config=gentle) for job in jobs], "attribute classifiers")
         shape = (images.shape[2], images.shape[3], images.shape[4])
         answers: dict[int, Answer] = {}
         for t, trained in zip(columns, networks, strict=True):
             view.log[f"loss-{challenge.targets[t]}"] = list(trained.losses)
             module = load_module(model, shape, challenge.cardinalities[t], trained.weights, view.device)
-            answers[t] = partial(_likeliest, module)
+            answers[t] = partial(_likeliest, module, task)
         return answers
 
 
-def _likeliest(network: torch.nn.Module, images: torch.Tensor) -> torch.Tensor:
-    from privbench.training.predict import log_probs
+def _likeliest(network: torch.nn.Module, task: Task, images: torch.Tensor) -> torch.Tensor:
+    from privbench.training.predict import answers
 
-    return log_probs(network, images).argmax(-1).cpu()
+    return answers(network, images, task).argmax(-1).cpu()
 
 
 def _mcc(truth: torch.Tensor, guess: torch.Tensor) -> float:

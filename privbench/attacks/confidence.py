@@ -9,12 +9,11 @@ from pydantic import Field
 
 from privbench.attacks._likelihood import true_log_prob
 from privbench.attacks._shadows import ask_target
-from privbench.core.attack import MembershipAttack
-from privbench.core.games import MembershipChallenge
 from privbench.core.images import LabelledImages
 from privbench.core.registry import register
 from privbench.core.threat import Knowledge
 from privbench.core.view import AdversaryView
+from privbench.games.membership import MembershipAttack, MembershipChallenge
 
 
 def top_log_prob(log_probs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:  # noqa: ARG001
@@ -32,7 +31,7 @@ class Confidence(MembershipAttack):
     source: ClassVar[str] = (
         "Salem, Zhang, Humbert, Berrang, Fritz, Backes, ML-Leaks, NDSS 2019, adversary 3 (maximum posterior)"
     )
-    knowledge = Knowledge.CIPHERTEXT_ONLY
+    knowledge: ClassVar[frozenset[Knowledge]] = frozenset()
 
     queries: int = Field(
         1, ge=1, le=256, description="queries of each image; more help against a random defense"

@@ -9,9 +9,9 @@ from pydantic import Field
 
 from privbench.attacks._likelihood import in_out_means, stable_logit, variance
 from privbench.attacks._shadows import ShadowAttack
-from privbench.core.games import MembershipChallenge
 from privbench.core.registry import register
 from privbench.core.view import AdversaryView
+from privbench.games.membership import MembershipChallenge
 
 
 def online_scores(

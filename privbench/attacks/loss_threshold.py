@@ -9,12 +9,11 @@ from pydantic import Field
 
 from privbench.attacks._likelihood import true_log_prob
 from privbench.attacks._shadows import ask_target
-from privbench.core.attack import MembershipAttack
-from privbench.core.games import MembershipChallenge
 from privbench.core.images import LabelledImages
 from privbench.core.registry import register
 from privbench.core.threat import Knowledge
 from privbench.core.view import AdversaryView
+from privbench.games.membership import MembershipAttack, MembershipChallenge
 
 
 @register("loss-threshold")
@@ -24,7 +23,7 @@ class LossThreshold(MembershipAttack):
     source: ClassVar[str] = (
         "Yeom, Giacomelli, Fredrikson, Jha, Privacy Risk in Machine Learning, IEEE CSF 2018, adversary 2"
     )
-    knowledge = Knowledge.CIPHERTEXT_ONLY
+    knowledge: ClassVar[frozenset[Knowledge]] = frozenset()
 
     queries: int = Field(
         1, ge=1, le=256, description="queries of each image; more help against a random defense"

@@ -9,12 +9,11 @@ from pydantic import Field
 
 from privbench.attacks._analytic import best_window, window_means
 from privbench.attacks._held_out import held_out
-from privbench.core.attack import ReconstructionAttack
-from privbench.core.games import ReconstructionChallenge
 from privbench.core.registry import register
 from privbench.core.scale import Scale, by_scale
-from privbench.core.threat import Knowledge, Surface
+from privbench.core.threat import Knowledge
 from privbench.core.view import AdversaryView
+from privbench.games.reconstruction import ReconstructionAttack, ReconstructionChallenge
 
 if TYPE_CHECKING:
     from privbench.training.restoration import Pairs
@@ -51,14 +50,15 @@ class Restoration(ReconstructionAttack):
     width: int = Field(16, ge=4, le=256, description="channels of the U-Net's first level")
 
     @property
-    def required_surfaces(self) -> frozenset[Surface]:
+    def required_surfaces(self) -> frozenset[str]:
         """The released images; the oracle too for chosen inputs."""
-        return self.needs | ({Surface.PROTECT} if self.adversary == "chosen-inputs" else frozenset())
+        return self.needs | ({"protect"} if self.adversary == "chosen-inputs" else frozenset())
 
     @property
-    def required_knowledge(self) -> Knowledge:
-        """Public prior, or chosen inputs."""
-        return Knowledge.CHOSEN_INPUTS if self.adversary == "chosen-inputs" else self.knowledge
+    def required_knowledge(self) -> frozenset[Knowledge]:
+        """A public prior; chosen inputs too where it asks the oracle."""
+        chosen = {Knowledge.CHOSEN_INPUTS} if self.adversary == "chosen-inputs" else frozenset()
+        return self.knowledge | chosen
 
     def guess(self, view: AdversaryView, challenge: ReconstructionChallenge) -> torch.Tensor:
         """Restored images, float32 [N, C, H, W] in [0, 1].

@@ -10,9 +10,9 @@ from pydantic import Field
 
 from privbench.attacks._likelihood import in_out_means, true_log_prob
 from privbench.attacks._shadows import ShadowAttack, ask_shadows, ask_target
-from privbench.core.games import MembershipChallenge
 from privbench.core.registry import register
 from privbench.core.view import AdversaryView
+from privbench.games.membership import MembershipChallenge
 
 _LEAST = 1e-30
 

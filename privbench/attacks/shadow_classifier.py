@@ -9,9 +9,9 @@ from pydantic import Field
 
 from privbench.attacks._likelihood import stable_logit, true_log_prob
 from privbench.attacks._shadows import ShadowAttack
-from privbench.core.games import MembershipChallenge
 from privbench.core.registry import register
 from privbench.core.view import AdversaryView
+from privbench.games.membership import MembershipChallenge
 
 _MOST_OUTPUTS = 20
 

@@ -8,11 +8,10 @@ import torch
 from pydantic import Field, PositiveInt
 
 from privbench.attacks._analytic import best_window, window_means
-from privbench.core.attack import ReconstructionAttack
 from privbench.core.errors import UserError
-from privbench.core.games import ReconstructionChallenge
 from privbench.core.registry import register
 from privbench.core.view import AdversaryView
+from privbench.games.reconstruction import ReconstructionAttack, ReconstructionChallenge
 
 
 @register("window-mean")

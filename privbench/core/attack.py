@@ -1,4 +1,4 @@
-"""The bases of attacks, one for each game."""
+"""The base of attacks; each game's file has the base of those that play it."""
 
 from __future__ import annotations
 
@@ -7,69 +7,49 @@ from typing import Any, ClassVar
 
 import torch
 
-from privbench.core.games import FeatureChallenge, MembershipChallenge, ReconstructionChallenge
 from privbench.core.method import Method
-from privbench.core.threat import Game, Knowledge, Surface
+from privbench.core.threat import Knowledge
 from privbench.core.view import AdversaryView
 
 
 class Attack(Method):
-    """An adversary's strategy.
+    """An adversary's strategy, and its threat model.
 
     Attributes:
-        games: the games it plays; an attack belongs to the family of each.
-        needs: the surfaces it reads or queries.
-        knowledge: what it assumes of the adversary.
+        games: names of the games it plays; an attack belongs to the family of each.
+        needs: names of the surfaces it reads or queries; its view has no others.
+        knowledge: what it assumes of the adversary; its view has nothing else.
+        tasks: the tasks whose models it can read; None: any.
+        pairs: how many known pairs it asks for, where it knows pairs.
     """
 
     kind = "attack"
-    games: ClassVar[frozenset[Game]]
-    needs: ClassVar[frozenset[Surface]] = frozenset()
-    knowledge: ClassVar[Knowledge] = Knowledge.PUBLIC_PRIOR
+    games: ClassVar[frozenset[str]]
+    needs: ClassVar[frozenset[str]] = frozenset()
+    knowledge: ClassVar[frozenset[Knowledge]] = frozenset({Knowledge.PUBLIC_PRIOR})
+    tasks: ClassVar[frozenset[str] | None] = None
+    pairs: ClassVar[int] = 0
 
     @property
-    def required_surfaces(self) -> frozenset[Surface]:
+    def plays(self) -> frozenset[str]:
+        """The games that this configuration of the attack plays."""
+        return self.games
+
+    @property
+    def required_surfaces(self) -> frozenset[str]:
         """The surfaces that this configuration of the attack needs."""
-        return self.needs
+        return frozenset(self.needs)
 
     @property
-    def required_knowledge(self) -> Knowledge:
-        """The knowledge that this configuration of the attack assumes."""
-        return self.knowledge
+    def required_knowledge(self) -> frozenset[Knowledge]:
+        """What this configuration of the attack assumes of the adversary."""
+        return frozenset(self.knowledge)
+
+    @property
+    def required_pairs(self) -> int:
+        """How many known pairs this configuration of the attack asks for."""
+        return self.pairs
 
     @abstractmethod
     def guess(self, view: AdversaryView, challenge: Any) -> torch.Tensor:
-        """The guess for ``challenge``; its shape and type are the challenge's."""
-
-
-class MembershipAttack(Attack):
-    """Tells training members from non-members: one score for each candidate, higher for members."""
-
-    games = frozenset({Game.MEMBERSHIP})
-    needs = frozenset({Surface.SCORES})
-
-    @abstractmethod
-    def guess(self, view: AdversaryView, challenge: MembershipChallenge) -> torch.Tensor:
-        """Membership scores, float [N]."""
-
-
-class ReconstructionAttack(Attack):
-    """Recovers the original images from released ones."""
-
-    games = frozenset({Game.RECONSTRUCTION})
-    needs = frozenset({Surface.IMAGES})
-
-    @abstractmethod
-    def guess(self, view: AdversaryView, challenge: ReconstructionChallenge) -> torch.Tensor:
-        """Reconstructed images, float [N, C, H, W] in [0, 1]."""
-
-
-class FeatureAttack(Attack):
-    """Infers hidden features of the original images from released ones."""
-
-    games = frozenset({Game.FEATURE})
-    needs = frozenset({Surface.IMAGES})
-
-    @abstractmethod
-    def guess(self, view: AdversaryView, challenge: FeatureChallenge) -> torch.Tensor:
-        """Feature values, int64 [N, T]."""
+        """The guess for ``challenge``; its shape and type are the game's."""

@@ -19,7 +19,11 @@ class DataError(UserError):
 
 
 class SurfaceMissing(PrivbenchError):
-    """An attack asked its view for a surface that the defense does not expose."""
+    """An attack asked its view for a surface that it did not declare, or that the defense does not expose."""
+
+
+class NotDeclared(PrivbenchError):
+    """An attack asked its view for what its declaration does not give it."""
 
 
 class TrainingDiverged(PrivbenchError):

@@ -12,7 +12,7 @@ from privbench.core.selector import format_value
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-Kind = Literal["attack", "defense", "metric", "dataset", "model"]
+Kind = Literal["attack", "defense", "game", "surface", "task", "metric", "dataset", "model"]
 
 
 class Method(BaseModel):
@@ -52,6 +52,14 @@ class Method(BaseModel):
         """What a class must still define before it can be used: abstract methods and declarations."""
         undeclared = [name for name in cls.__class_vars__ if not hasattr(cls, name)]
         return sorted([*getattr(cls, "__abstractmethods__", ()), *undeclared])
+
+    @property
+    def uses(self) -> tuple[Method, ...]:
+        """Other methods that this one finds by their names, such as a model that it trains.
+
+        Keys of cached results hold their code too.
+        """
+        return ()
 
     @property
     def selector(self) -> str:

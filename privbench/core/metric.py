@@ -14,15 +14,14 @@ from typing import ClassVar, Literal, TypeAlias
 
 import torch
 
-from privbench.core.games import Truth
+from privbench.core.game import Truth
 from privbench.core.method import Method
 
-Subject = Literal["membership", "reconstruction", "feature", "utility", "release"]
 Columns: TypeAlias = "dict[str, torch.Tensor]"
 
 
 @dataclass(frozen=True)
-class Referee:
+class ScoringContext:
     """What a metric may need beside truth and guess.
 
     Attributes:
@@ -38,25 +37,28 @@ class Referee:
 
 
 class Metric(Method):
-    """A figure about a guess (a game's name), a deployed model or a release.
+    """A figure about a guess, a deployed model or a release.
 
     Attributes:
-        subject: what is measured. ``utility``: the guess is logits [N, K], the truth has
-            ``originals`` with the labels. ``release``: the guess is the released images.
+        subject: what is measured: the guesses of those games, or the answers for those tasks, that name
+            this subject (``utility``: answers [N, K], the truth has ``originals`` with the labels), or
+            ``release``: the guess is the released images.
         higher_is: ``leak`` or ``private`` for privacy games, ``better`` or ``worse`` for utility.
         rates: whether the metric takes part in rating a defense (as leakage).
         leak_cap: the value at which leakage is complete, e.g. 30 dB; None: no cap.
         headline: the one figure of a game that tables show first.
         bounds: the least and the greatest possible value.
+        needs_judge: whether it asks the referee's classifier, which is trained only where it is needed.
     """
 
     kind = "metric"
-    subject: ClassVar[Subject]
+    subject: ClassVar[str]
     higher_is: ClassVar[Literal["leak", "private", "better", "worse"]] = "leak"
     rates: ClassVar[bool] = False
     leak_cap: ClassVar[float | None] = None
     headline: ClassVar[bool] = False
     unit: ClassVar[str] = ""
+    needs_judge: ClassVar[bool] = False
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def unavailable(self) -> str | None:
@@ -68,7 +70,7 @@ class Metric(Method):
         return None
 
     @abstractmethod
-    def columns(self, truth: Truth, guess: torch.Tensor, referee: Referee) -> Columns:
+    def columns(self, truth: Truth, guess: torch.Tensor, context: ScoringContext) -> Columns:
         """Per-sample columns, each [N] on the CPU, that ``statistic`` needs."""
 
     @abstractmethod
@@ -88,12 +90,12 @@ class Metric(Method):
 class MeanMetric(Metric):
     """A metric that is the mean of one value per sample, the column named like the metric."""
 
-    def columns(self, truth: Truth, guess: torch.Tensor, referee: Referee) -> Columns:
+    def columns(self, truth: Truth, guess: torch.Tensor, context: ScoringContext) -> Columns:
         """One column: ``values`` under the metric's own name."""
-        return {self.registry_name: self.values(truth, guess, referee).double().cpu()}
+        return {self.registry_name: self.values(truth, guess, context).double().cpu()}
 
     @abstractmethod
-    def values(self, truth: Truth, guess: torch.Tensor, referee: Referee) -> torch.Tensor:
+    def values(self, truth: Truth, guess: torch.Tensor, context: ScoringContext) -> torch.Tensor:
         """One value per sample, [N]."""
 
     def statistic(self, columns: Columns, weights: torch.Tensor) -> torch.Tensor:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from privbench.core.errors import CorruptArtefact
 from privbench.core.scale import Scale
-from privbench.core.threat import Game
 
-RECORD_VERSION = 1
+RECORD_VERSION = 2
 PROTOCOL_VERSION = 1
 """Raised when splits, games or scoring change so that old figures are no longer comparable."""
 
@@ -34,15 +34,20 @@ class Figure(_Frozen):
 
 
 class Cell(_Frozen):
-    """Which cell of the benchmark a record is about; all names are canonical selectors."""
+    """Which cell of the benchmark a record is about; all names are canonical selectors.
+
+    ``options`` are those that override the scale, such as ``epochs=5,optimizer=st-adam``.
+    """
 
     dataset: str
     model: str
     defense: str
     attack: str
-    game: Game
+    game: str
     seed: int
     scale: Scale
+    task: str = "classes"
+    options: str = ""
 
 
 class Provenance(_Frozen):
@@ -75,12 +80,15 @@ class Cost(_Frozen):
 class Record(_Frozen):
     """The result of one cell. ``figures`` repeat exactly on the CPU; ``cost`` does not.
 
-    ``trace`` says of a failed cell where in the code, the innermost place last.
+    ``key`` is that of the guess. ``scored`` holds a hash for each metric that made a figure, so that a
+    new or changed metric scores the kept guess again and nothing is played again. ``trace`` says of a
+    failed cell where in the code, the innermost place last.
     """
 
     record_version: int = RECORD_VERSION
     protocol_version: int = PROTOCOL_VERSION
     key: str
+    scored: dict[str, str] = {}
     cell: Cell
     status: Status
     reason: str = ""
@@ -120,12 +128,29 @@ def load_record(text: str, name: str) -> Record:
     try:
         body = json.loads(text)
         checksum = body.pop("checksum")
-        if body.get("record_version") != RECORD_VERSION:
+        if body.get("record_version") not in {1, RECORD_VERSION}:
             raise CorruptArtefact(
-                f"{name} has record version {body.get('record_version')}, not {RECORD_VERSION}"
+                f"{name} has record version {body.get('record_version')}; this version of privbench reads 1 to "
+                f"{RECORD_VERSION}"
             )
         if checksum != _digest(body):
             raise CorruptArtefact(f"{name} does not match its checksum")
-        return Record.model_validate(body)
+        return Record.model_validate(_upgraded(body) if body["record_version"] == 1 else body)
     except (ValueError, KeyError, AttributeError, TypeError, ValidationError) as error:
         raise CorruptArtefact(f"{name} is not a readable record: {type(error).__name__}") from error
+
+
+def _upgraded(body: dict[str, Any]) -> dict[str, Any]:
+    """A record of version 1, in which the attribute game was called ``feature``, as one of version 2.
+
+    Its key is that of another scheme, so that a run plays the cell again; its figures stand.
+    """
+    figures = {_renamed(name): figure for name, figure in body["figures"].items()}
+    flags = [" ".join(map(_renamed, flag.split(" "))) for flag in body["flags"]]
+    cell = {**body["cell"], "game": {"feature": "attribute"}.get(body["cell"]["game"], body["cell"]["game"])}
+    return {**body, "record_version": RECORD_VERSION, "cell": cell, "figures": figures, "flags": flags}
+
+
+def _renamed(metric: str) -> str:
+    """The present name of a metric of a version 1 record."""
+    return re.sub(r"^feature-(mcc|accuracy)$", r"attribute-\1", metric)

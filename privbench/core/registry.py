@@ -30,10 +30,15 @@ PACKAGES: dict[Kind, str] = {
     "metric": "privbench.metrics",
     "dataset": "privbench.data.datasets",
     "model": "privbench.models",
+    "surface": "privbench.surfaces",
+    "game": "privbench.games",
 }
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 M = TypeVar("M", bound=type[Method])
+
+_REGISTERED: dict[tuple[Kind, str], type[Method]] = {}
+"""Classes registered outside of the catalogue: by a file at a path, a plugin or a notebook."""
 
 
 def register(name: str) -> Callable[[M], M]:
@@ -41,11 +46,13 @@ def register(name: str) -> Callable[[M], M]:
 
     def decorate(cls: M) -> M:
         if not (inspect.isclass(cls) and issubclass(cls, Method)):
-            raise TypeError(f"@register({name!r}) is for attacks, defenses, metrics, datasets and models")
+            raise TypeError(f"@register({name!r}) is for classes that derive from one of privbench's bases")
         module = cls.__module__
         if module.startswith("privbench.") and module.rpartition(".")[2] != name.replace("-", "_"):
             raise TypeError(f"{name!r} must live in {name.replace('-', '_')}.py, not in {module}")
         cls.registry_name = name
+        if not module.startswith("privbench."):
+            _REGISTERED[cls.kind, name] = cls
         return cls
 
     return decorate
@@ -70,6 +77,11 @@ def names(kind: Kind) -> list[str]:
     return sorted({*_catalogue(kind), *_plugins(kind)})
 
 
+def known(kind: Kind) -> list[str]:
+    """``names``, and those registered in this process by files from elsewhere, in order."""
+    return sorted({*names(kind), *(name for of, name in _REGISTERED if of == kind)})
+
+
 def source_path(kind: Kind, name: str) -> Path | None:
     """The file of a catalogue method, or None for a plugin; imports nothing."""
     module = _catalogue(kind).get(name)
@@ -90,14 +102,23 @@ def find(kind: Kind, name: str, groups: Collection[str] = ()) -> type[Method]:
         UserError: no such method (the nearest names are given), or its file cannot be used.
     """
     cls = _find(kind, name, groups)
+    require_complete(kind, name, cls)
+    cls.place = name
+    return cls
+
+
+def require_complete(kind: Kind, name: str, cls: type[Method]) -> None:
+    """Refuse a class that leaves out what its base asks for.
+
+    Raises:
+        UserError: abstract methods or declarations are missing; they are named.
+    """
     if missing := cls.missing():
         base = next(base.__name__ for base in cls.__mro__[1:] if base.__module__.startswith("privbench."))
         raise UserError(
             f"{kind} {name!r} is incomplete: {cls.__name__} does not define {', '.join(missing)}. "
             f"Its base {base} says what each must be."
         )
-    cls.place = name
-    return cls
 
 
 def _find(kind: Kind, name: str, groups: Collection[str]) -> type[Method]:
@@ -117,6 +138,8 @@ def _find(kind: Kind, name: str, groups: Collection[str]) -> type[Method]:
         except Exception as error:
             raise UserError(f"the plugin for {kind} {name!r} failed to load: {error!r}.") from error
         return _checked(kind, loaded, name)
+    if (kind, name) in _REGISTERED:
+        return _REGISTERED[kind, name]
     if name in groups:
         raise UserError(f"{name!r} stands for several {kind}s and takes no parameters. Write {name} alone.")
     raise unknown(kind, name, [*names(kind), *groups])
@@ -126,6 +149,23 @@ def create(kind: Kind, text: str | Selector, groups: Collection[str] = ()) -> Me
     """Build a method from a selector such as ``vim[window=7]``; ``groups`` are those of ``find``."""
     selector = parse_selector(text) if isinstance(text, str) else text
     return find(kind, selector.name, groups).create(dict(selector.params))
+
+
+def created(kind: Kind, given: object) -> Method:
+    """``given`` as a method of ``kind``: an instance as it is, a class with its defaults.
+
+    Raises:
+        UserError: it is neither, or the class is incomplete.
+    """
+    if isinstance(given, Method) and given.kind == kind:
+        return given
+    if inspect.isclass(given) and issubclass(given, Method) and getattr(given, "kind", None) == kind:
+        require_complete(kind, given.__name__, given)
+        return given.create({})
+    raise UserError(
+        f"{given!r} is no {kind}. Give a selector such as 'name[param=value]', an instance, or a class that "
+        "derives from one of privbench's bases."
+    )
 
 
 def _checked(kind: Kind, value: object, name: str) -> type[Method]:

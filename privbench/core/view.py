@@ -1,136 +1,207 @@
-"""The adversary's view: everything that an attack may use, and nothing else.
+"""The adversary's view: what an attack declared, and nothing else.
 
-A view references oracles, released data and the public algorithm. It never references private
-data, membership or any other truth: those are held by the referee and made after the guess.
+A view lives where the attack runs. It holds public things and the adversary's own; whatever belongs
+to the deployment is asked for through a port, whose other end counts and refuses. What the attack did
+not declare is absent, with an error that names the declaration to add.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from functools import cached_property, partial
+from typing import Any, NoReturn
 
 import torch
 
-from privbench.core.errors import SurfaceMissing
+from privbench.core import registry
+from privbench.core.defense import Defense
+from privbench.core.errors import NotDeclared, SurfaceMissing
+from privbench.core.game import Game
 from privbench.core.images import LabelledImages
+from privbench.core.keys import Keys
+from privbench.core.model import Model
+from privbench.core.protection import protected_under
 from privbench.core.scale import Scale
 from privbench.core.seeds import derive_seed
-from privbench.core.threat import Surface
-
-
-class Shadows(Protocol):
-    """Models that an adversary trained through the public algorithm on data of its own choice."""
-
-    @property
-    def membership(self) -> torch.Tensor:
-        """Bool [K, N]: which sample each model trained on, independent Bernoulli(1/2) draws."""
-        ...
-
-    def log_probs(self, images: torch.Tensor, draw: int = 0) -> torch.Tensor:
-        """Class log-probabilities [K, N, classes]; ``draw`` numbers the keys of a random defense."""
-        ...
-
-
-class Simulator(Protocol):
-    """The defense's public algorithm, run by the adversary with keys of its own (Kerckhoffs)."""
-
-    def protect(self, images: torch.Tensor, keys_seed: int) -> torch.Tensor:
-        """Protect images under keys drawn from ``keys_seed``."""
-        ...
-
-    def shadows(self, data: LabelledImages, count: int) -> Shadows:
-        """Train ``count`` models through the defense, each on a random half of ``data``."""
-        ...
+from privbench.core.surface import Port, Shadows, Surface
+from privbench.core.task import Task
+from privbench.core.threat import Knowledge
+from privbench.core.training import TrainedModel, TrainingConfig, TrainingJob
 
 
 @dataclass(frozen=True)
-class Deployment:
-    """What a fitted defense exposes; a surface that is absent is None.
+class KnownPairs:
+    """Private data that the adversary knows.
 
     Attributes:
-        scores: (images, query number) -> log-probabilities [N, classes], end to end: the
-            service protects what it is sent under the defender's key policy.
-        protect: (images, query number) -> protected images under the defender's key policy.
-        weights: () -> a copy of the deployed model.
+        originals: the private images.
+        releases: surface -> what was released for them, in the same order.
     """
 
-    surfaces: frozenset[Surface]
-    scores: Callable[[torch.Tensor, int], torch.Tensor] | None = None
-    protect: Callable[[torch.Tensor, int], torch.Tensor] | None = None
-    weights: Callable[[], torch.nn.Module] | None = None
+    originals: LabelledImages
+    releases: dict[str, torch.Tensor]
 
-
-def _silent(done: int, total: int, text: str) -> None:
-    """Report no progress."""
+    def __len__(self) -> int:
+        return len(self.originals)
 
 
 @dataclass
 class AdversaryView:
     """What one adversary sees of one deployment.
 
+    Surfaces that the attack declares are attributes by their names: ``view.scores(images)`` queries
+    the prediction service, ``view.protect(images)`` the protection oracle, ``view.weights()`` gives a
+    copy of the model, ``view.features(images)`` asks the encoder. Queries are counted.
+
     Attributes:
-        deployment: the exposed surfaces; use the methods below, which count queries.
-        auxiliary: public data of the same kind, disjoint from the private data.
-        simulator: the public algorithm with keys of the adversary's own.
-        classes: how many classes the task has.
+        defense: the declaration of the defense, with its hyperparameters; not its keys or data.
+        game: the game that is played.
+        task, model, config, outputs, shape: how models are taught here, which is public too.
         attribute_names: names of the attributes in ``auxiliary``, if any.
         scale: how much budget the attack may spend.
         device: where tensors live and are computed on.
         root_seed: all of the adversary's randomness derives from it.
-        queries: images sent to each oracle so far.
+        needs, knowledge: what the attack declares.
+        port: the way to the engine; use the methods below.
         log: learning curves and remarks, kept in the record; a curve named ``loss`` is checked
             for having converged.
-        progress: call with (done, total, text) during long work.
     """
 
-    deployment: Deployment
-    auxiliary: LabelledImages
-    simulator: Simulator
-    classes: int
+    defense: Defense
+    game: Game
+    task: Task
+    model: Model
+    config: TrainingConfig
+    outputs: int
+    shape: tuple[int, int, int]
     attribute_names: tuple[str, ...]
     scale: Scale
     device: torch.device
     root_seed: int
-    queries: dict[str, int] = field(default_factory=dict)
+    needs: frozenset[str]
+    knowledge: frozenset[Knowledge]
+    port: Port
+    public: LabelledImages | None = None
+    pairs: KnownPairs | None = None
     log: dict[str, list[float]] = field(default_factory=dict)
-    progress: Callable[[int, int, str], None] = _silent
-    _calls: int = 0
+
+    @property
+    def classes(self) -> int:
+        """How many classes the task has: the width of the models' answers."""
+        return self.outputs
+
+    @property
+    def auxiliary(self) -> LabelledImages:
+        """Public data of the same kind, disjoint from the private data.
+
+        Raises:
+            NotDeclared: the attack does not declare that its adversary has a public prior.
+        """
+        if self.public is None or Knowledge.PUBLIC_PRIOR not in self.knowledge:
+            self._undeclared("auxiliary data", Knowledge.PUBLIC_PRIOR)
+        return self.public
+
+    @cached_property
+    def released(self) -> dict[str, torch.Tensor]:
+        """The whole release of all private data, in random order: surface -> [M, ...].
+
+        Raises:
+            NotDeclared: the attack declares no surface that releases something in this game.
+        """
+        found = self.port.released()
+        if not found:
+            shown = ", ".join(sorted(self.game.played_on))
+            raise NotDeclared(
+                f"this attack sees no release: the {self.game.registry_name} game is played on {shown}; add the "
+                'one that it reads to `needs`, such as needs = {"images"}.'
+            )
+        return {name: tensor.to(self.device) for name, tensor in found.items()}
 
     def seed(self, *axes: str | int) -> int:
         """A seed of the adversary's own for the stream named by ``axes``."""
         return derive_seed(self.root_seed, *axes)
 
-    def scores(self, images: torch.Tensor) -> torch.Tensor:
-        """Query the prediction service: log-probabilities [N, classes]. Each image is a query."""
-        if self.deployment.scores is None:
-            raise SurfaceMissing("the deployment has no prediction service (surface 'scores')")
-        return self.deployment.scores(images, self._count("scores", len(images)))
+    def known_pairs(self, count: int) -> KnownPairs:
+        """The first ``count`` known pairs.
 
-    def protect(self, images: torch.Tensor) -> torch.Tensor:
-        """Query the defender's protection oracle. Each image is a query."""
-        if self.deployment.protect is None:
-            raise SurfaceMissing("the deployment has no protection oracle (surface 'protect')")
-        return self.deployment.protect(images, self._count("protect", len(images)))
-
-    def weights(self) -> torch.nn.Module:
-        """A copy of the deployed model (white box), in evaluation mode."""
-        if self.deployment.weights is None:
-            raise SurfaceMissing("the deployment does not give its model away (surface 'weights')")
-        return self.deployment.weights()
+        Raises:
+            NotDeclared: the attack does not declare known pairs, or fewer than ``count``.
+        """
+        if self.pairs is None or Knowledge.KNOWN_PAIRS not in self.knowledge:
+            self._undeclared("known pairs", Knowledge.KNOWN_PAIRS)
+        if count > len(self.pairs):
+            raise NotDeclared(
+                f"this adversary knows {len(self.pairs)} pairs, not {count}: set `pairs = {count}` in the attack."
+            )
+        few = slice(0, count)
+        return KnownPairs(self.pairs.originals[few], {n: t[few] for n, t in self.pairs.releases.items()})
 
     def simulate(self, images: torch.Tensor, *axes: str | int) -> torch.Tensor:
         """Protect ``images`` by the public algorithm with keys of the adversary's own, one an image.
 
-        Other ``axes`` give other keys; this costs no query.
+        Other ``axes`` give other keys; this costs no query. A key for each image also where the
+        defender reuses one, which the adversary does not know: what learns from images under a handful
+        of shared keys learns these keys, and not to undo unknown ones.
+
+        Raises:
+            NotDeclared: the attack does not declare a public prior, without which there is nothing to
+                simulate with.
         """
-        return self.simulator.protect(images, self.seed("simulate", *axes))
+        if Knowledge.PUBLIC_PRIOR not in self.knowledge:
+            self._undeclared("simulation on data of its own", Knowledge.PUBLIC_PRIOR)
+        keys = Keys.fresh(self.seed("simulate", *axes), len(images), images.device)
+        return protected_under(self.defense, images, keys)
 
     def shadows(self, data: LabelledImages, count: int) -> Shadows:
-        """Train ``count`` shadow models through the defense, each on a random half of ``data``."""
-        return self.simulator.shadows(data, count)
+        """Train ``count`` models through the defense, each on a random half of ``data``.
 
-    def _count(self, oracle: str, queries: int) -> int:
-        self.queries[oracle] = self.queries.get(oracle, 0) + queries
-        self._calls += 1
-        return self._calls
+        All attacks that ask for the same data and number get the same models, trained once.
+
+        Raises:
+            NotDeclared: the attack does not declare a public prior.
+        """
+        if Knowledge.PUBLIC_PRIOR not in self.knowledge:
+            self._undeclared("shadow models", Knowledge.PUBLIC_PRIOR)
+        return self.port.shadows(data, count)
+
+    def train(self, jobs: Sequence[TrainingJob], text: str = "models") -> list[TrainedModel]:
+        """Train models, outside of this process and as many at once as the machine takes.
+
+        Models must be the run's own (``view.model``) or among what the attack declares in ``uses``.
+        """
+        return self.port.train(list(jobs), text)
+
+    def progress(self, done: int, total: int, text: str) -> None:
+        """Say how far long work is."""
+        self.port.progress(done, total, text)
+
+    def __getattr__(self, name: str) -> Any:
+        # Reached for what is no attribute: the surfaces, by their names.
+        if name.startswith("_") or name not in registry.known("surface"):
+            raise AttributeError(f"a view has no attribute {name!r}")
+        return self._opened[name] if name in self._opened else self._closed(name)
+
+    @cached_property
+    def _opened(self) -> dict[str, Any]:
+        opened: dict[str, Any] = {}
+        for name in sorted(self.needs):
+            surface = registry.create("surface", name)
+            assert isinstance(surface, Surface)
+            ask: Callable[[dict[str, torch.Tensor]], dict[str, torch.Tensor]] = partial(self.port.ask, name)
+            opened[name] = surface.open(self, ask)
+        return opened
+
+    def _closed(self, name: str) -> NoReturn:
+        if name in self.defense.exposes:
+            raise SurfaceMissing(
+                f"this attack does not declare the surface {name!r}: add it to `needs`, as in "
+                f'needs = {{"{name}"}}.'
+            )
+        raise SurfaceMissing(f"the defense {self.defense.selector!r} does not expose the surface {name!r}.")
+
+    def _undeclared(self, what: str, knowledge: Knowledge) -> NoReturn:
+        raise NotDeclared(
+            f"this attack does not declare that its adversary has {what}: add Knowledge.{knowledge.name} to "
+            f"`knowledge`, as in knowledge = frozenset({{Knowledge.{knowledge.name}}})."
+        )

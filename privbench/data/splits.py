@@ -31,15 +31,17 @@ class Split:
         auxiliary: int64 [N], indices of what the adversary may know.
         test: int64 [N], indices of the images on which utility is measured.
         digest: SHA-256 over the three parts.
+        seed: of the generator that made them.
     """
 
     candidates: torch.Tensor
     auxiliary: torch.Tensor
     test: torch.Tensor
     digest: str
+    seed: int
 
 
-def make_split(dataset: Dataset, seed: int, scale: Scale) -> Split:
+def make_split(dataset: Dataset, seed: int, scale: Scale, most: int | None = None) -> Split:
     """Split a dataset: 44% candidates, 36% auxiliary, 20% test.
 
     At most 1,000 images are used at scale ``smoke``, 5,000 at ``small`` and all at ``paper``. Of
@@ -53,6 +55,7 @@ def make_split(dataset: Dataset, seed: int, scale: Scale) -> Split:
         dataset: what to split.
         seed: the root seed; the split has its own stream.
         scale: how many images to use.
+        most: how many images to use, in place of the scale's number.
 
     Raises:
         DataError: too few images, or a class would be absent from a part.
@@ -64,7 +67,7 @@ def make_split(dataset: Dataset, seed: int, scale: Scale) -> Split:
             f"the dataset has {len(keep)} different images ({duplicates} duplicates left out); a split needs "
             f"at least {MIN_IMAGES}, so that each part has {MIN_PART}. Add images."
         )
-    limit = by_scale(scale, 1000, 5000, len(keep))
+    limit = min(len(keep), most) if most is not None else by_scale(scale, 1000, 5000, len(keep))
     data = LabelledImages(
         dataset.data.images[:0],
         dataset.data.labels[keep],
@@ -72,7 +75,8 @@ def make_split(dataset: Dataset, seed: int, scale: Scale) -> Split:
     )
     fault = ""
     for attempt in range(TRIES):
-        generator = torch.Generator().manual_seed(derive_seed(seed, "split", attempt))
+        drawn = derive_seed(seed, "split", attempt)
+        generator = torch.Generator().manual_seed(drawn)
         if dataset.identity_disjoint:
             parts = _by_identity(data, limit, generator)
         else:
@@ -80,7 +84,7 @@ def make_split(dataset: Dataset, seed: int, scale: Scale) -> Split:
         found = _fault(parts, data, dataset.class_names)
         if not found:
             mixed = [keep[part[torch.randperm(len(part), generator=generator)]] for part in parts]
-            return Split(mixed[0], mixed[1], mixed[2], _digest(mixed))
+            return Split(mixed[0], mixed[1], mixed[2], _digest(mixed), drawn)
         fault = fault or found
     unit = "identities" if dataset.identity_disjoint else "images"
     least = 2 if dataset.identity_disjoint else 6
@@ -92,25 +96,26 @@ def make_split(dataset: Dataset, seed: int, scale: Scale) -> Split:
     )
 
 
-def membership(count: int, seed: int) -> torch.Tensor:
+def membership(count: int, seed: int) -> tuple[torch.Tensor, int]:
     """Draw which of ``count`` candidates are members: independent, each with probability 1/2.
 
     Draws without a member or without a non-member are drawn again, since no game can be played on
     them (this matters below about 20 candidates only).
 
     Returns:
-        bool [count].
+        bool [count], and the seed that it was drawn with.
 
     Raises:
         DataError: fewer than two candidates.
     """
     if count < 2:
         raise DataError(f"membership needs at least 2 candidates; there are {count}.")
-    generator = torch.Generator().manual_seed(derive_seed(seed, "membership"))
+    drawn = derive_seed(seed, "membership")
+    generator = torch.Generator().manual_seed(drawn)
     while True:
         members = torch.randint(0, 2, (count,), generator=generator, dtype=torch.int8).bool()
         if members.any() and not members.all():
-            return members
+            return members, drawn
 
 
 def first_occurrences(images: torch.Tensor) -> torch.Tensor:

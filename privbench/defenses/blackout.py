@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import torch
 
-from privbench.core.defense import Defense
+from privbench.core import registry
+from privbench.core.defense import ImageDefense
 from privbench.core.images import LabelledImages
 from privbench.core.keys import Keys
 from privbench.core.registry import register
 from privbench.core.seeds import derive_seed
-from privbench.core.threat import Surface
 
 
 @register("blackout")
-class Blackout(Defense):
+class Blackout(ImageDefense):
     """Releases uniform noise, and a model that never saw the private data or a true label.
 
     The model trains on the public images with their labels permuted, and is given images as they
-    are, so its answers exist and depend on the query, but not on who is in the private data.
+    are, so its answers exist and depend on the query, but not on who is in the private data. It
+    exposes every surface there is.
     """
 
-    surfaces = frozenset({Surface.IMAGES, Surface.PROTECT, Surface.SCORES, Surface.WEIGHTS})
     control = "null"
     source = "control: an attack that wins here has seen the truth or miscounts"
+
+    @property
+    def exposes(self) -> frozenset[str]:
+        """Every surface that is known; each gives noise, or what the null model says."""
+        return frozenset(registry.known("surface"))
 
     def protect(self, images: torch.Tensor, keys: Keys) -> torch.Tensor:
         """Uniform noise of the shape of ``images``, whatever they show."""

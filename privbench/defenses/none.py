@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
-from privbench.core.defense import Defense
+import torch
+
+from privbench.core import registry
+from privbench.core.defense import ImageDefense
+from privbench.core.keys import Keys
 from privbench.core.registry import register
-from privbench.core.threat import Surface
 
 
 @register("none")
-class NoDefense(Defense):
-    """Releases the private images themselves and a model trained on them."""
+class NoDefense(ImageDefense):
+    """Releases the private images themselves and a model trained on them.
 
-    surfaces = frozenset({Surface.IMAGES, Surface.PROTECT, Surface.SCORES, Surface.WEIGHTS})
+    It exposes every surface there is, each in its plain form, so that each attack can be certified.
+    """
+
     control = "break"
     source = "control: an attack that does not win here is broken itself"
+
+    @property
+    def exposes(self) -> frozenset[str]:
+        """Every surface that is known."""
+        return frozenset(registry.known("surface"))
+
+    def protect(self, images: torch.Tensor, keys: Keys) -> torch.Tensor:
+        """The images themselves."""
+        return images

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import torch
 
 from privbench.core.errors import PrivbenchError
-from privbench.core.games import Truth
+from privbench.core.game import Truth
 from privbench.core.images import LabelledImages
 
 _ELEMENTS = 2**23

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 
 from privbench.core.errors import DataError, PrivbenchError
-from privbench.core.games import Truth
+from privbench.core.game import Truth
 from privbench.core.metric import Columns
 from privbench.metrics._checks import finite, slices
 

@@ -7,8 +7,8 @@ from typing import ClassVar
 
 import torch
 
-from privbench.core.games import Truth
-from privbench.core.metric import Columns, Metric, Referee
+from privbench.core.game import Truth
+from privbench.core.metric import Columns, Metric, ScoringContext
 from privbench.metrics._resample import clopper_pearson
 from privbench.metrics._roc import membership_columns, roc, roc_steps, weight_blocks
 
@@ -77,7 +77,7 @@ class TprAtFpr(Metric):
     subject = "membership"
     fpr: ClassVar[float]
 
-    def columns(self, truth: Truth, guess: torch.Tensor, referee: Referee) -> Columns:
+    def columns(self, truth: Truth, guess: torch.Tensor, context: ScoringContext) -> Columns:
         """``score`` and ``member``, float64 [N]."""
         return membership_columns(truth, guess)
 

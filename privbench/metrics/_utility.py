@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from privbench.core.errors import PrivbenchError
-from privbench.core.games import Truth
+from privbench.core.game import Truth
 from privbench.metrics._checks import originals
 
 

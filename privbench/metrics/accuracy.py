@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from pydantic import Field
 
-from privbench.core.games import Truth
-from privbench.core.metric import MeanMetric, Referee
+from privbench.core.game import Truth
+from privbench.core.metric import MeanMetric, ScoringContext
 from privbench.core.registry import register
 from privbench.metrics._utility import labelled_logits
 
@@ -26,7 +26,7 @@ class Accuracy(MeanMetric):
 
     k: int = Field(1, ge=1, description="how many of the likeliest classes may hold the true one")
 
-    def values(self, truth: Truth, guess: torch.Tensor, referee: Referee) -> torch.Tensor:
+    def values(self, truth: Truth, guess: torch.Tensor, context: ScoringContext) -> torch.Tensor:
         """1 for a hit, 0 for a miss, between for ties: float64 [N]."""
         labels, logits = labelled_logits(truth, guess)
         own = logits.gather(1, labels[:, None])

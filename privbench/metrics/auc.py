@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from privbench.core.games import Truth
-from privbench.core.metric import Columns, Metric, Referee
+from privbench.core.game import Truth
+from privbench.core.metric import Columns, Metric, ScoringContext
 from privbench.core.registry import register
 from privbench.metrics._roc import membership_columns, weight_blocks
 
@@ -23,7 +23,7 @@ class Auc(Metric):
     rates = True
     headline = True
 
-    def columns(self, truth: Truth, guess: torch.Tensor, referee: Referee) -> Columns:
+    def columns(self, truth: Truth, guess: torch.Tensor, context: ScoringContext) -> Columns:
         """``score`` and ``member``, float64 [N]."""
         return membership_columns(truth, guess)
 

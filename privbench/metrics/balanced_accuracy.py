@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from privbench.core.games import Truth
-from privbench.core.metric import Columns, Metric, Referee
+from privbench.core.game import Truth
+from privbench.core.metric import Columns, Metric, ScoringContext
 from privbench.core.registry import register
 from privbench.metrics._roc import membership_columns, roc, weight_blocks
 
@@ -24,7 +24,7 @@ class BalancedAccuracy(Metric):
     subject = "membership"
     bounds = (0.0, 1.0)
 
-    def columns(self, truth: Truth, guess: torch.Tensor, referee: Referee) -> Columns:
+    def columns(self, truth: Truth, guess: torch.Tensor, context: ScoringContext) -> Columns:
         """``score``, ``member`` and ``half`` (0 or 1), float64 [N].
 
         Members and non-members are dealt to the halves in turn; their order is random.

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 
 from privbench.core.errors import UserError
-from privbench.core.games import Truth
-from privbench.core.metric import MeanMetric, Referee
+from privbench.core.game import Truth
+from privbench.core.metric import MeanMetric, ScoringContext
 from privbench.core.registry import register
 from privbench.data import weights
 from privbench.metrics._checks import compare, image_pair
@@ -104,6 +104,6 @@ class Lpips(MeanMetric):
         problem = weights.problem(BACKBONE)
         return None if problem is None else f"LPIPS needs the AlexNet backbone: {problem}"
 
-    def values(self, truth: Truth, guess: torch.Tensor, referee: Referee) -> torch.Tensor:
+    def values(self, truth: Truth, guess: torch.Tensor, context: ScoringContext) -> torch.Tensor:
         """LPIPS of each guess, float [N]."""
-        return compare(lpips, truth, guess, referee.device)
+        return compare(lpips, truth, guess, context.device)

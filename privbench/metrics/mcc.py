@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from privbench.core.games import Truth
-from privbench.core.metric import Columns, Metric, Referee
+from privbench.core.game import Truth
+from privbench.core.metric import Columns, Metric, ScoringContext
 from privbench.core.registry import register
 from privbench.metrics._mcc import matthews
 from privbench.metrics._utility import labelled_logits
@@ -20,7 +20,7 @@ class Mcc(Metric):
     higher_is = "better"
     bounds = (-1.0, 1.0)
 
-    def columns(self, truth: Truth, guess: torch.Tensor, referee: Referee) -> Columns:
+    def columns(self, truth: Truth, guess: torch.Tensor, context: ScoringContext) -> Columns:
         """``truth`` and ``guess``, classes as int64 [N]."""
         labels, logits = labelled_logits(truth, guess)
         return {"truth": labels.cpu(), "guess": logits.argmax(dim=1).cpu()}

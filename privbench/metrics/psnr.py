@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from privbench.core.games import Truth
-from privbench.core.metric import MeanMetric, Referee
+from privbench.core.game import Truth
+from privbench.core.metric import MeanMetric, ScoringContext
 from privbench.core.registry import register
 from privbench.metrics._checks import compare, image_pair
 
@@ -41,6 +41,6 @@ class Psnr(MeanMetric):
     unit = "dB"
     bounds = (0.0, CAP)
 
-    def values(self, truth: Truth, guess: torch.Tensor, referee: Referee) -> torch.Tensor:
+    def values(self, truth: Truth, guess: torch.Tensor, context: ScoringContext) -> torch.Tensor:
         """Decibels of each guess, float64 [N]."""
-        return compare(psnr, truth, guess, referee.device)
+        return compare(psnr, truth, guess, context.device)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from privbench.core.errors import PrivbenchError
-from privbench.core.games import Truth
-from privbench.core.metric import MeanMetric, Referee
+from privbench.core.game import Truth
+from privbench.core.metric import MeanMetric, ScoringContext
 from privbench.core.registry import register
 from privbench.metrics._checks import finite, originals, slices
 
@@ -22,14 +22,15 @@ class Recognition(MeanMetric):
     source = "Accuracy of an independent evaluation classifier; Zhang et al., The Secret Revealer, CVPR 2020"
     subject = "reconstruction"
     rates = True
+    needs_judge = True
 
-    def values(self, truth: Truth, guess: torch.Tensor, referee: Referee) -> torch.Tensor:
+    def values(self, truth: Truth, guess: torch.Tensor, context: ScoringContext) -> torch.Tensor:
         """1 where the judge names the original's class, else 0: float64 [N].
 
         Raises:
             PrivbenchError: the referee has no judge, or NaN comes out of it or in.
         """
-        if referee.judge is None:
+        if context.judge is None:
             raise PrivbenchError(
                 "recognition needs a judge, a classifier of plain images; the referee has none"
             )
@@ -39,7 +40,7 @@ class Recognition(MeanMetric):
         finite(guess, "reconstructed images")
         scores = torch.cat(
             [
-                referee.judge(guess[part].to(referee.device)).cpu()
+                context.judge(guess[part].to(context.device)).cpu()
                 for part in slices(len(guess), guess[0].numel())
             ]
         )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from privbench.core.errors import DataError
-from privbench.core.games import Truth
-from privbench.core.metric import MeanMetric, Referee
+from privbench.core.game import Truth
+from privbench.core.metric import MeanMetric, ScoringContext
 from privbench.core.registry import register
 from privbench.metrics._checks import compare, image_pair
 
@@ -72,6 +72,6 @@ class Ssim(MeanMetric):
     headline = True
     bounds = (-1.0, 1.0)
 
-    def values(self, truth: Truth, guess: torch.Tensor, referee: Referee) -> torch.Tensor:
+    def values(self, truth: Truth, guess: torch.Tensor, context: ScoringContext) -> torch.Tensor:
         """SSIM of each guess, float64 [N]."""
-        return compare(ssim, truth, guess, referee.device)
+        return compare(ssim, truth, guess, context.device)

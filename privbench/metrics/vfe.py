@@ -12,8 +12,8 @@ import torch
 from pydantic import Field
 
 from privbench.core.errors import UserError
-from privbench.core.games import Truth
-from privbench.core.metric import MeanMetric, Referee
+from privbench.core.game import Truth
+from privbench.core.metric import MeanMetric, ScoringContext
 from privbench.core.registry import register
 
 Mode = Literal["mean", "reference"]
@@ -90,6 +90,6 @@ class Vfe(MeanMetric):
 
     mode: Mode = Field("mean", description="mean: F = 1, no padding; reference: as the released code has it")
 
-    def values(self, truth: Truth, guess: torch.Tensor, referee: Referee) -> torch.Tensor:
+    def values(self, truth: Truth, guess: torch.Tensor, context: ScoringContext) -> torch.Tensor:
         """VFE of each released image, [N]."""
-        return vfe(guess.to(referee.device), self.mode)
+        return vfe(guess.to(context.device), self.mode)

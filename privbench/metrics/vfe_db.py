@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from pydantic import Field
 
-from privbench.core.games import Truth
-from privbench.core.metric import MeanMetric, Referee
+from privbench.core.game import Truth
+from privbench.core.metric import MeanMetric, ScoringContext
 from privbench.core.registry import register
 from privbench.metrics.vfe import Mode, vfe_db
 
@@ -25,6 +25,6 @@ class VfeDb(MeanMetric):
 
     mode: Mode = Field("mean", description="mean: F = 1, no padding; reference: as the released code has it")
 
-    def values(self, truth: Truth, guess: torch.Tensor, referee: Referee) -> torch.Tensor:
+    def values(self, truth: Truth, guess: torch.Tensor, context: ScoringContext) -> torch.Tensor:
         """VFE of each released image in decibels, [N]."""
-        return vfe_db(guess.to(referee.device), self.mode)
+        return vfe_db(guess.to(context.device), self.mode)

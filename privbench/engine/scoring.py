@@ -11,7 +11,7 @@ import torch
 from privbench.core import registry
 from privbench.core.errors import DataError, PrivbenchError
 from privbench.core.games import Truth
-from privbench.core.metric import Columns, Metric, Referee, Subject
+from privbench.core.metric import Columns, Metric, ScoringContext, Subject
 from privbench.core.records import Figure
 from privbench.metrics._resample import resample_weights
 
@@ -27,7 +27,7 @@ def metrics_of(subject: Subject, classes: int) -> list[Metric]:
 
 
 def score(
-    metrics: Iterable[Metric], truth: Truth, guess: torch.Tensor, referee: Referee
+    metrics: Iterable[Metric], truth: Truth, guess: torch.Tensor, context: ScoringContext
 ) -> tuple[dict[str, Figure], dict[str, Columns]]:
     """The figure of each metric with its interval, and the columns behind it.
 
@@ -41,7 +41,7 @@ def score(
             figures[metric.selector] = Figure(value=None, note=reason)
             continue
         try:
-            found = metric.columns(truth, guess, referee)
+            found = metric.columns(truth, guess, context)
         except DataError as error:
             figures[metric.selector] = Figure(value=None, note=str(error))
             continue
@@ -50,7 +50,7 @@ def score(
         count = len(next(iter(cols.values())))
         if weights is None or weights.shape[1] != count:
             clusters = truth.clusters if truth.clusters is not None and len(truth.clusters) == count else None
-            weights = resample_weights(count, clusters, REPLICATES, referee.seed)
+            weights = resample_weights(count, clusters, REPLICATES, context.seed)
         value = float(metric.statistic(cols, torch.ones(1, count, dtype=torch.float64))[0])
         columns[metric.selector] = cols
         if not math.isfinite(value):

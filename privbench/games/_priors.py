@@ -5,29 +5,28 @@ from __future__ import annotations
 import torch
 
 from privbench.core.errors import UserError
-from privbench.core.games import FeatureChallenge
 from privbench.core.view import AdversaryView
 
 _STEPS = 200
 _BATCH = 64
 
 
-def auxiliary_targets(view: AdversaryView, challenge: FeatureChallenge) -> torch.Tensor:
-    """The challenge's features of the auxiliary images, int64 [A, T] on the view's device.
+def auxiliary_targets(view: AdversaryView, targets: tuple[str, ...]) -> torch.Tensor:
+    """The attributes ``targets`` of the auxiliary images, int64 [A, T] on the view's device.
 
     Raises:
-        UserError: the auxiliary data does not have these features.
+        UserError: the auxiliary data does not have these attributes.
     """
-    if challenge.targets == ("class",):
+    if targets == ("class",):
         return view.auxiliary.labels[:, None].long().to(view.device)
     attributes, names = view.auxiliary.attributes, view.attribute_names
-    missing = [name for name in challenge.targets if name not in names]
+    missing = [name for name in targets if name not in names]
     if attributes is None or missing:
         raise UserError(
-            f"the auxiliary data has no attributes {', '.join(missing or challenge.targets)}; a feature "
+            f"the auxiliary data has no attributes {', '.join(missing or targets)}; an attribute "
             "attack learns them there. Use a dataset whose auxiliary part has them."
         )
-    columns = [names.index(name) for name in challenge.targets]
+    columns = [names.index(name) for name in targets]
     return attributes[:, columns].long().to(view.device)
 
 

@@ -1,0 +1,1 @@
+"""Plans cells, fits and deploys defenses, lets attacks guess, scores what they guess."""

@@ -1,0 +1,175 @@
+"""One cell's way: deploy, ask, let the attack guess, score the guess, make the record."""
+
+from __future__ import annotations
+
+import math
+import resource
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from privbench.core.controls import FLOOR
+from privbench.core.errors import CannotWrite, PrivbenchError
+from privbench.core.records import Cost
+from privbench.engine.adversary import Adversary
+from privbench.engine.cases import make_case
+from privbench.engine.cell_record import make_record
+from privbench.engine.defender import Defender
+from privbench.engine.executors.guess import AttackFailed, Executor
+from privbench.engine.flags import flags_of
+from privbench.engine.keys import cell_key, metric_hash
+from privbench.engine.plan import PlannedCell
+from privbench.engine.referee import Referee
+from privbench.engine.scoring import metrics_of
+from privbench.engine.setting import Setting
+from privbench.engine.trace import trace_of
+from privbench.store.pictures import keep_pictures
+from privbench.store.results import Result
+
+
+@dataclass(frozen=True)
+class Session:
+    """What the cells of one seed share."""
+
+    setting: Setting
+    defender: Defender
+    referee: Referee
+    executor: Executor
+
+
+@dataclass(frozen=True)
+class Played:
+    """What came of an attack: its checked guess, and what it cost."""
+
+    guess: torch.Tensor
+    queries: dict[str, int]
+    log: dict[str, list[float]]
+    seconds: float
+    flags: tuple[str, ...]
+
+
+def scored_by(setting: Setting, planned: PlannedCell) -> dict[str, str]:
+    """The hash of every metric that makes a figure of the cell's record, by its selector."""
+    subjects = (planned.game.subject, setting.task.utility, "release")
+    found = [metric for subject in subjects for metric in metrics_of(subject, setting.outputs)]
+    return {metric.selector: metric_hash(metric) for metric in found}
+
+
+def execute(session: Session, planned: PlannedCell) -> Result:
+    """Run one cell; whatever fails inside becomes a record that says so."""
+    setting = session.setting
+    if planned.reason is not None:
+        return Result(make_record(setting, planned, status="not-applicable", reason=planned.reason))
+    try:
+        return _executed(session, planned)
+    except (CannotWrite, KeyboardInterrupt):
+        # A full disk or Ctrl-C is the run's end, not a property of the cell.
+        raise
+    except AttackFailed as error:
+        return Result(make_record(setting, planned, status="failed", reason=error.text, trace=error.trace))
+    except BaseException as error:  # noqa: BLE001
+        # A defense may call what exits, or raise what is no Exception: that ends the cell, not the run.
+        places, place = trace_of(error, (planned.defense, setting.model, planned.game))
+        known = isinstance(error, PrivbenchError)
+        reason = str(error) if known else f"{type(error).__name__}: {error} ({place})"
+        return Result(make_record(setting, planned, status="failed", reason=printable(reason), trace=places))
+
+
+def printable(text: str) -> str:
+    """``text`` with what cannot be encoded written as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _executed(session: Session, planned: PlannedCell) -> Result:
+    defender, referee, game = session.defender, session.referee, planned.game
+    key = cell_key(session.setting, planned)
+    _reset_peak(defender.device)
+    deployment = defender.deploy(planned.defense)
+    case = make_case(session.setting, deployment, game, planned.attack)
+    played = _kept(session, key)
+    if played is None:
+        played = play(session, Adversary(defender, case, planned.attack, game))
+        _keep(session, key, played)
+    truth = game.truth(case)
+    metrics, figures, columns = referee.score(game, truth, played.guess)
+    mine, plain = referee.service(planned.defense), referee.plain()
+    if truth.originals is not None and played.guess.shape == truth.originals.images.shape:
+        releases = case.released(planned.attack.required_surfaces & {"images"}, case.shown)
+        shown = releases.get("images", truth.originals.images.new_full(played.guess.shape, 0.5))
+        pictures = {"original": truth.originals.images, "released": shown, "restored": played.guess}
+        keep_pictures(defender.cache.folder / "pictures", key, pictures)
+    floor = planned.attack.registry_name == FLOOR
+    record = make_record(
+        session.setting,
+        planned,
+        status="ok",
+        scored=scored_by(session.setting, planned),
+        figures=figures,
+        utility=mine.utility,
+        plain_utility=plain.utility,
+        release=mine.release,
+        guarantee={k: "inf" if v == math.inf else v for k, v in deployment.trained.guarantee.items()},
+        queries=played.queries,
+        log=played.log,
+        flags=(*flags_of(metrics, figures, played.guess, played.log, floor=floor), *played.flags),
+        cost=Cost(
+            attack_seconds=played.seconds,
+            fit_seconds=mine.fit_seconds,
+            plain_fit_seconds=plain.fit_seconds,
+            inference_images_per_second=mine.images_per_second,
+            plain_inference_images_per_second=plain.images_per_second,
+            peak_memory_mib=_peak_memory(defender.device),
+        ),
+    )
+    return Result(record, columns, truth.clusters, truth.index)
+
+
+def play(session: Session, adversary: Adversary) -> Played:
+    """Let the attack guess, where the truth is not.
+
+    Raises:
+        AttackFailed: it raised something, ended its process, or took too long.
+    """
+    challenge = adversary.challenge()
+    start = time.perf_counter()
+    answer = session.executor.guess(adversary, challenge)
+    guess = adversary.game.check(challenge, answer.guess)
+    seconds = time.perf_counter() - start
+    return Played(
+        guess, dict(sorted(adversary.queries.items())), answer.log, seconds, session.executor.flags
+    )
+
+
+def _kept(session: Session, key: str) -> Played | None:
+    found = session.defender.cache.load(session.defender.cache.path("guesses", {"key": key}))
+    if found is None:
+        return None
+    tensors, note = found
+    notes: dict[str, Any] = dict(note)
+    return Played(
+        tensors["guess"], notes["queries"], notes["log"], notes["seconds"], tuple(notes["flags"])
+    )
+
+
+def _keep(session: Session, key: str, played: Played) -> None:
+    cache = session.defender.cache
+    note = {
+        "queries": played.queries,
+        "log": played.log,
+        "seconds": played.seconds,
+        "flags": list(played.flags),
+    }
+    cache.save(cache.path("guesses", {"key": key}), {"guess": played.guess}, note)
+
+
+def _reset_peak(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+
+
+def _peak_memory(device: torch.device) -> float:
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated() / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

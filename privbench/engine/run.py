@@ -1,0 +1,108 @@
+"""A run: every cell of a plan, reusing what is there, keeping what is done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from privbench.core.defense import Defense
+from privbench.core.errors import CorruptArtefact, UserError
+from privbench.core.trainer import silent
+from privbench.engine.cell_record import cell_of
+from privbench.engine.defender import Defender
+from privbench.engine.execute import Session, execute, scored_by
+from privbench.engine.executors.guess import Executor
+from privbench.engine.fitting import Progress
+from privbench.engine.keys import cell_key
+from privbench.engine.plan import Plan, PlannedCell
+from privbench.engine.referee import Referee
+from privbench.engine.setting import Setting
+from privbench.store.cache import Cache
+from privbench.store.results import Result, load_result, result_path, save_result
+
+Announce = Callable[[int, int, str], None]
+"""Called with (cells done, cells in all, the cell about to run)."""
+
+
+def unheard(text: str) -> None:
+    """Say nothing of a warning."""
+
+
+def run_plan(
+    plan: Plan,
+    device: str,
+    out: Path,
+    executor: Executor,
+    announce: Announce = silent,
+    progress: Progress = silent,
+    warn: Callable[[str], None] = unheard,
+) -> Iterator[tuple[Result, bool]]:
+    """Execute ``plan`` and yield each result, with whether it was there already.
+
+    A finished cell is on disk before the next one starts. A damaged record is named through
+    ``warn`` and made anew; failed cells are tried again.
+
+    Raises:
+        UserError: data, model and a defense do not fit together; nothing of that seed was run.
+        CannotWrite: results can no longer be stored (disk full, folder not writable).
+    """
+    out = out.resolve()
+    cache = Cache(out / "cache", warn)
+    total, done = len(plan.seeds) * len(plan.cells), 0
+    for seed in plan.seeds:
+        setting = Setting(plan.source, plan.model, plan.task, seed, plan.scale, device, plan.options)
+        defender = Defender(setting, cache, progress)
+        session = Session(setting, defender, Referee(defender), executor)
+        checked = False
+        for planned in plan.cells:
+            announce(done, total, f"{planned.defense.selector} × {planned.attack.selector}, seed {seed}")
+            result = _finished(setting, planned, out, warn)
+            reused = result is not None
+            if result is None:
+                if not checked:
+                    _check_all(defender, plan)
+                    checked = True
+                result = execute(session, planned)
+                save_result(out, result)
+            done += 1
+            yield result, reused
+    announce(done, total, "")
+
+
+def _check_all(defender: Defender, plan: Plan) -> None:
+    for defense in {cell.defense.selector: cell.defense for cell in plan.cells}.values():
+        check(defender, defense)
+
+
+def check(defender: Defender, defense: Defense) -> None:
+    """See that data, model and ``defense`` fit together.
+
+    Raises:
+        UserError: they do not.
+    """
+    try:
+        defender.check(defense)
+    except (UserError, KeyboardInterrupt):
+        raise
+    except BaseException:  # noqa: BLE001, S110
+        # A defect of the defense's code: its cells fail on their own, and leave the others alone.
+        pass
+
+
+def _finished(
+    setting: Setting, planned: PlannedCell, out: Path, warn: Callable[[str], None]
+) -> Result | None:
+    path = result_path(out, cell_of(setting, planned))
+    if not path.exists():
+        return None
+    try:
+        result = load_result(path)
+    except CorruptArtefact as error:
+        warn(f"{error}; the cell will be run again")
+        return None
+    record = result.record
+    if record.status == "failed" or record.key != cell_key(setting, planned):
+        return None
+    if record.status == "ok" and record.scored != scored_by(setting, planned):
+        return None
+    return result

@@ -1,0 +1,1 @@
+"""The catalogue of privacy games: one file each."""

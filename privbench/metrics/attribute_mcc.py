@@ -1,0 +1,31 @@
+"""Attribute leak as Matthews' correlation coefficient."""
+
+from __future__ import annotations
+
+import torch
+
+from privbench.core.game import Truth
+from privbench.core.metric import Columns, Metric, ScoringContext
+from privbench.core.registry import register
+from privbench.metrics._attribute import attribute_columns, target_pairs
+from privbench.metrics._mcc import matthews
+
+
+@register("attribute-mcc")
+class AttributeMcc(Metric):
+    """Mean over hidden attributes of the (multiclass) coefficient; 0 for any constant guess."""
+
+    source = "Matthews 1975; Gorodkin, Comparing two K-category assignments, 2004, eq. 8"
+    subject = "attribute"
+    rates = True
+    headline = True
+    bounds = (-1.0, 1.0)
+
+    def columns(self, truth: Truth, guess: torch.Tensor, context: ScoringContext) -> Columns:
+        """``truth_t`` and ``guess_t`` for each attribute t, int64 [N]."""
+        return attribute_columns(truth, guess)
+
+    def statistic(self, columns: Columns, weights: torch.Tensor) -> torch.Tensor:
+        """The mean coefficient, float64 [R]."""
+        each = [matthews(truth, guess, weights) for truth, guess in target_pairs(columns)]
+        return torch.stack(each).mean(dim=0)

@@ -1,0 +1,1 @@
+"""The catalogue of surfaces, what adversaries see or query: one file each."""
