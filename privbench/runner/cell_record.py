@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from privbench.core.errors import PrivbenchError
+from privbench.core.hashing import text_hash
 from privbench.core.records import PROTOCOL_VERSION, Cell, Provenance, Record
 from privbench.runner.plan import PlannedCell
-from privbench.runner.provenance import device_text, git_state, layer_hash, method_hash, text_hash, versions
+from privbench.runner.provenance import device_text, git_state, layer_hash, method_hash, versions
 from privbench.runner.settings import Setting
 from privbench.runner.stage import Stage
 
@@ -31,8 +32,8 @@ def cell_hashes(setting: Setting, planned: PlannedCell) -> dict[str, str]:
     return {
         "data": identity["data"],
         "code": identity["code"],
-        "metrics_code": layer_hash("metrics"),
-        "runner_code": layer_hash("runner"),
+        "metrics_code": layer_hash("metrics", "stats"),
+        "runner_code": layer_hash("runner", "store"),
         "model_code": identity["model_code"],
         "defense_code": method_hash(planned.defense),
         "attack_code": method_hash(planned.attack),

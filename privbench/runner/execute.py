@@ -10,6 +10,7 @@ from collections.abc import Callable
 import torch
 
 from privbench.core.attack import Attack
+from privbench.core.controls import BREAK, FLOOR
 from privbench.core.defense import Defense
 from privbench.core.errors import CannotWrite, PrivbenchError
 from privbench.core.games import ReconstructionChallenge, Truth
@@ -19,12 +20,12 @@ from privbench.core.registry import create
 from privbench.core.threat import Game, Surface
 from privbench.runner.cell_record import cell_key, make_record
 from privbench.runner.flags import flags_of
-from privbench.runner.pictures import keep_pictures
 from privbench.runner.plan import PlannedCell
-from privbench.runner.results import Result
 from privbench.runner.scoring import metrics_of, score
 from privbench.runner.stage import Stage
 from privbench.runner.trace import trace_of
+from privbench.store.pictures import keep_pictures
+from privbench.store.results import Result
 
 _INFERENCE_ROUNDS = 5
 
@@ -78,7 +79,7 @@ def _executed(stage: Stage, planned: PlannedCell) -> Result:
         guarantee={k: "inf" if v == math.inf else v for k, v in stage.fit(defense).guarantee.items()},
         queries=queries,
         log=log,
-        flags=flags_of(metrics, figures, guess, log, floor=attack.registry_name == "blind"),
+        flags=flags_of(metrics, figures, guess, log, floor=attack.registry_name == FLOOR),
         cost=Cost(
             attack_seconds=seconds,
             fit_seconds=fit_seconds,
@@ -113,7 +114,7 @@ def play(
 
 
 def _none() -> Defense:
-    none = create("defense", "none")
+    none = create("defense", BREAK)
     assert isinstance(none, Defense)
     return none
 

@@ -9,6 +9,7 @@ from typing import TypeVar, cast
 
 from privbench.core import registry
 from privbench.core.attack import Attack
+from privbench.core.controls import CONTROLS, FLOOR
 from privbench.core.dataset import DatasetSource
 from privbench.core.defense import Defense
 from privbench.core.errors import UserError
@@ -18,10 +19,9 @@ from privbench.core.scale import Scale
 from privbench.core.selector import parse_selector
 from privbench.core.threat import Game, why_not
 
-CONTROLS = ("none", "blackout")
 FLOORS: dict[str, frozenset[Game]] = {
-    "blind": frozenset(Game),
-    "blind[aim=ssim]": frozenset({Game.RECONSTRUCTION}),
+    FLOOR: frozenset(Game),
+    f"{FLOOR}[aim=ssim]": frozenset({Game.RECONSTRUCTION}),
 }
 """The best prior-only adversaries and the games in which they differ."""
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from privbench.core.defense import Defense
 from privbench.core.errors import CorruptArtefact, UserError
-from privbench.runner.cache import Cache
 from privbench.runner.cell_record import cell_key, cell_of
 from privbench.runner.execute import execute
 from privbench.runner.plan import Plan
-from privbench.runner.results import Result, load_result, result_path, save_result
 from privbench.runner.settings import Setting
 from privbench.runner.stage import Progress, Stage
+from privbench.store.cache import Cache
+from privbench.store.results import Result, load_result, result_path, save_result
 
 Announce = Callable[[int, int, str], None]
 """Called with (cells done, cells in all, the cell about to run)."""

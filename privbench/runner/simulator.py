@@ -15,8 +15,8 @@ from privbench.core.keys import Keys
 from privbench.core.model import Model
 from privbench.core.seeds import derive_seed
 from privbench.core.training import TrainedModel, TrainingConfig
-from privbench.runner.cache import Cache
 from privbench.runner.deploy import model_inputs, protected_under, training_job
+from privbench.store.cache import Cache
 from privbench.training.many import train_many
 from privbench.training.modules import load_module
 from privbench.training.predict import log_probs

@@ -23,17 +23,18 @@ from privbench.core.games import (
     Truth,
     feature_targets,
 )
+from privbench.core.hashing import text_hash
 from privbench.core.images import LabelledImages
 from privbench.core.seeds import derive_seed
 from privbench.core.threat import Game
 from privbench.core.training import TrainedModel, TrainingJob
 from privbench.core.view import AdversaryView, Deployment
 from privbench.data.splits import Split, make_split, membership
-from privbench.runner.cache import Cache
 from privbench.runner.deploy import deployment, model_inputs, protected, training_job
-from privbench.runner.provenance import layer_hash, method_hash, text_hash
+from privbench.runner.provenance import layer_hash, method_hash
 from privbench.runner.settings import Setting, release_size
 from privbench.runner.simulator import DefenseSimulator
+from privbench.store.cache import Cache
 from privbench.training.loop import train
 from privbench.training.modules import build_module, load_module
 from privbench.training.predict import log_probs
