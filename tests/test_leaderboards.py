@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from privbench.report.leaderboard import write_leaderboards
-from privbench.runner.results import load_results
+from privbench.store.results import load_results
 
 BOARDS = Path(__file__).parent.parent / "leaderboards"
 

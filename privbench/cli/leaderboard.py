@@ -27,9 +27,9 @@ def leaderboard(
                 f"--from {folder}: no records there. Give a folder that privbench run wrote (--out)."
             )
     check_folder(out)
+    from privbench.report.figures.roc import write_roc
     from privbench.report.leaderboard import write_leaderboards
-    from privbench.report.roc import write_roc
-    from privbench.runner.results import load_results
+    from privbench.store.results import load_results
 
     try:
         results = [result for folder in folders for result in load_results(folder)]

@@ -69,9 +69,9 @@ def run(
 
 
 def _execute(plan: Plan, device: str, out: Path, *, quiet: bool, as_json: bool) -> None:
-    from privbench.report.galleries import write_galleries
-    from privbench.report.roc import write_roc
-    from privbench.report.table import print_results
+    from privbench.report.figures.galleries import write_galleries
+    from privbench.report.figures.roc import write_roc
+    from privbench.report.writers.console import print_results
     from privbench.runner.run import run_plan
 
     start = time.perf_counter()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 
 
 def derive_seed(root: int, *axes: str | int) -> int:
@@ -18,3 +19,8 @@ def derive_seed(root: int, *axes: str | int) -> int:
     """
     text = "\x1f".join([str(root), *(f"{type(axis).__name__}:{axis}" for axis in axes)])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+def seed_list(seeds: Iterable[int]) -> str:
+    """Seeds as text: ``0, 1, 2``."""
+    return ", ".join(map(str, seeds))

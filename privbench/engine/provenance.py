@@ -11,15 +11,11 @@ from functools import cache
 from pathlib import Path
 
 import privbench
+from privbench.core.hashing import text_hash
 from privbench.core.method import Method
 from privbench.core.registry import PACKAGES
 
 _LIBRARIES = ("torch", "torchvision", "numpy", "scikit-learn", "scikit-image", "scipy", "opacus")
-
-
-def text_hash(text: str) -> str:
-    """SHA-256 of ``text``, 32 hexadecimal digits."""
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 @cache

@@ -13,9 +13,7 @@ from privbench.core.errors import DataError, PrivbenchError
 from privbench.core.games import Truth
 from privbench.core.metric import Columns, Metric, ScoringContext, Subject
 from privbench.core.records import Figure
-from privbench.metrics._resample import resample_weights
-
-REPLICATES = 1000
+from privbench.stats.bootstrap import REPLICATES, resample_weights
 
 
 def metrics_of(subject: Subject, classes: int) -> list[Metric]:

@@ -9,8 +9,8 @@ import torch
 
 from privbench.core.game import Truth
 from privbench.core.metric import Columns, Metric, ScoringContext
-from privbench.metrics._resample import clopper_pearson
 from privbench.metrics._roc import membership_columns, roc, roc_steps, weight_blocks
+from privbench.stats.proportions import clopper_pearson
 
 MIN_FALSE_POSITIVES = 10
 

@@ -1,1 +1,1 @@
-"""Turns records into tables, leaderboards and pictures."""
+"""Shows boards: on the console, as markdown and CSV, in figures."""

@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from privbench.report.board import Board, make_boards
-from privbench.report.board_csv import cells_csv, defenses_csv
-from privbench.report.board_markdown import board_markdown
-from privbench.report.plot import privacy_utility_png
-from privbench.report.text import code, markdown_table
-from privbench.runner.artefacts import write_bytes, write_text
-from privbench.runner.results import Result
+from privbench.core.seeds import seed_list
+from privbench.rating.board import Board, make_boards
+from privbench.report.figures.pareto import privacy_utility_png
+from privbench.report.text import code
+from privbench.report.writers.csv import cells_csv, defenses_csv
+from privbench.report.writers.markdown import board_markdown
+from privbench.report.writers.markdown_table import markdown_table
+from privbench.store.artefacts import write_bytes, write_text
+from privbench.store.results import Result
 
 
 def write_leaderboards(results: Iterable[Result], out: Path) -> list[Path]:
@@ -49,8 +51,8 @@ def index_markdown(boards: Sequence[Board]) -> str:
             board.key.scale,
             str(board.key.protocol),
             str(sum(not row.control for row in board.defenses)),
-            str(len({cell.tried.attack for cell in board.cells})),
-            ", ".join(map(str, board.seeds)),
+            str(len({cell.pairing.attack for cell in board.cells})),
+            seed_list(board.seeds),
             str(len(board.records)),
         )
         for board in boards

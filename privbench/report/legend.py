@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from privbench.core.threat import Game
-from privbench.report.board import Board
-from privbench.report.cells import BREAK, FLOOR, NULL
+from privbench.core.controls import BREAK, FLOOR, NULL
+from privbench.rating.board import Board
+from privbench.rating.scales import MetricScale
+from privbench.rating.worst_case import BROKEN_ABOVE
 from privbench.report.text import DASH, escape, number
-from privbench.report.worst_case import BROKEN_ABOVE
 
 _LEGEND = f"""\
 **Leakage** is 0 for what a blind adversary (`{FLOOR}`) gets on the same defense and 1 for what the best
@@ -23,11 +23,14 @@ first of their group share its rank.
 no rank.
 """
 
-_MEMBERSHIP = f"""\
+_SEEN = {
+    "membership": f"""\
 The adversary knows the candidate images and queries the model for its scores; it does not see the released
 images. A leakage of 1 means that the scores give away as much as the undefended model's, not that the data
 are released: where the ceiling is little above the floor, `{BREAK}` itself gives away little.
 """
+}
+"""What the adversary of a game sees, where the release is not all of it."""
 
 
 def legend(board: Board) -> str:
@@ -41,9 +44,15 @@ def legend(board: Board) -> str:
     return f"{_LEGEND}\n**Resolution**: {told} (the bound of `{NULL}`; by game: {games}).\n"
 
 
-def game_legend(board: Board, game: Game) -> str:
+def game_legend(board: Board, game: str) -> str:
     """What the adversary of ``game`` sees, and what leakage 0 and 1 are by each metric that rates."""
-    listed = "; ".join(escape(str(scale)) for scale in board.scales[game])
+    listed = "; ".join(escape(_told(scale)) for scale in board.scales[game])
     told = f"Means over seeds; leakage 0 is the floor, 1 the ceiling. {listed}.\n" if listed else ""
-    seen = _MEMBERSHIP if game is Game.MEMBERSHIP else ""
+    seen = _SEEN.get(game, "")
     return "\n".join(part for part in (seen, told) if part)
+
+
+def _told(scale: MetricScale) -> str:
+    least, greatest = map(number, scale.floors)
+    floor = least if least == greatest else f"{least} to {greatest}"
+    return f"{scale.metric}: floor {floor}, ceiling {number(scale.ceiling) or 'none'}"

@@ -1,16 +1,13 @@
-"""Formatting: numbers, intervals, markdown, CSV, file names. The same value always reads the same."""
+"""Formatting: numbers, intervals, guarantees, literal markdown. The same value always reads the same."""
 
 from __future__ import annotations
 
-import csv
-import hashlib
-import io
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 
 from privbench.core.records import Figure
-from privbench.report.bootstrap import Interval
+from privbench.stats.bootstrap import Interval
 
 DASH = "—"
 
@@ -68,40 +65,6 @@ def code(text: str) -> str:
     ticks = "`" * (1 + max((len(run) for run in re.findall("`+", line)), default=0))
     pad = " " if "`" in line else ""
     return f"{ticks}{pad}{line}{pad}{ticks}"
-
-
-def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A markdown table; cells must be escaped already.
-
-    Raises:
-        ValueError: a row has another length than the header.
-    """
-    lines = [f"| {' | '.join(header)} |", f"|{'|'.join(' --- ' for _ in header)}|"]
-    for row in rows:
-        if len(row) != len(header):
-            raise ValueError(f"a row of {len(row)} cells in a table of {len(header)} columns")
-        lines.append(f"| {' | '.join(row)} |")
-    return "\n".join(lines) + "\n"
-
-
-def csv_text(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Comma-separated values, lines ended by a line feed alone."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return out.getvalue()
-
-
-def slug(text: str) -> str:
-    """A file name for ``text``: lower case letters, digits, dots, dashes and underscores.
-
-    A short hash tells apart what the plain characters do not.
-    """
-    plain = re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-.")
-    if plain == text:
-        return plain
-    return f"{plain[-60:].strip('-.')}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
 
 
 def guarantee_text(guarantee: Mapping[str, float | str]) -> str:

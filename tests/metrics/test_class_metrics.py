@@ -15,7 +15,7 @@ from privbench.core.images import LabelledImages
 from privbench.core.metric import Referee
 from privbench.core.registry import create
 from privbench.metrics._mcc import matthews
-from privbench.metrics._resample import resample_weights
+from privbench.stats.bootstrap import resample_weights
 
 CPU = Referee(torch.device("cpu"))
 

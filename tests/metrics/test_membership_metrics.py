@@ -15,9 +15,9 @@ from privbench.core.games import Truth
 from privbench.core.metric import Referee
 from privbench.core.registry import create
 from privbench.metrics import _checks
-from privbench.metrics._resample import clopper_pearson, resample_weights
 from privbench.metrics._tpr import exact_interval, tpr_at
 from privbench.metrics.balanced_accuracy import _balanced
+from privbench.stats.bootstrap import resample_weights
 
 CPU = Referee(torch.device("cpu"))
 NAMES = ["auc", "balanced-accuracy", "tpr-at-1-fpr", "tpr-at-01-fpr"]
@@ -261,33 +261,6 @@ def test_bad_input_is_an_error(name):
     }
 
 
-def test_resample_weights_are_multinomial_counts():
-    weights = resample_weights(50, None, 4000, seed=0)
-    assert weights.dtype == torch.float64
-    assert weights.shape == (4000, 50)
-    assert torch.equal(weights.sum(dim=1), torch.full((4000,), 50.0, dtype=torch.float64))
-    assert torch.allclose(weights.mean(dim=0), torch.ones(50).double(), atol=0.08)
-    # Multinomial: variance 1 - 1/N, covariance -1/N.
-    covariance = torch.cov(weights.T)
-    assert float(covariance.diag().mean()) == pytest.approx(0.98, abs=0.02)
-    assert float((covariance.sum() - covariance.diag().sum()) / (50 * 49)) == pytest.approx(-0.02, abs=0.002)
-    assert torch.equal(weights, resample_weights(50, None, 4000, seed=0))
-    assert not torch.equal(weights, resample_weights(50, None, 4000, seed=1))
-
-
-def test_resample_weights_take_whole_clusters():
-    clusters = torch.tensor([7, 7, 3, 900, 3, 7])
-    weights = resample_weights(6, clusters, 500, seed=0)
-    assert torch.equal(weights[:, 0], weights[:, 1])
-    assert torch.equal(weights[:, 0], weights[:, 5])
-    assert torch.equal(weights[:, 2], weights[:, 4])
-    assert torch.equal(weights[:, [0, 2, 3]].sum(dim=1), torch.full((500,), 3.0, dtype=torch.float64))
-    with pytest.raises(PrivbenchError, match="clusters"):
-        resample_weights(5, clusters, 10, seed=0)
-    with pytest.raises(PrivbenchError, match="no samples"):
-        resample_weights(0, None, 10, seed=0)
-
-
 def test_identities_widen_the_interval():
     # Twenty identities whose ten pictures share one score: the information is in twenty, not 200.
     rng = np.random.default_rng(0)
@@ -298,17 +271,3 @@ def test_identities_widen_the_interval():
     by_picture = auc.interval(columns, resample_weights(200, None, 1000, 0))
     by_person = auc.interval(columns, resample_weights(200, torch.arange(20).repeat_interleave(10), 1000, 0))
     assert by_person[1] - by_person[0] > 2 * (by_picture[1] - by_picture[0])
-
-
-@pytest.mark.parametrize(("successes", "trials"), [(0, 10), (1, 1000), (10, 10), (7, 33)])
-def test_clopper_pearson_equals_scipy(successes, trials):
-    from scipy.stats import binomtest
-
-    wanted = binomtest(successes, trials).proportion_ci(0.95, method="exact")
-    assert clopper_pearson(successes, trials) == pytest.approx((wanted.low, wanted.high), abs=1e-9)
-
-
-def test_clopper_pearson_at_the_edge():
-    low, high = clopper_pearson(1, 1000)
-    assert (round(low, 5), round(high, 4)) == (0.00003, 0.0056)
-    assert clopper_pearson(0, 0) == (0.0, 1.0)

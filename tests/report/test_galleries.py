@@ -1,16 +1,15 @@
 import torch
 from factory import result
 
-from privbench.core.threat import Game
-from privbench.report import galleries
-from privbench.report.galleries import write_galleries
-from privbench.runner.pictures import keep_pictures, picture_folder
-from privbench.runner.provenance import text_hash
+from privbench.core.hashing import text_hash
+from privbench.report.figures import galleries
+from privbench.report.figures.galleries import write_galleries
+from privbench.store.pictures import keep_pictures, picture_folder
 
 
 def restored(out, attack, **changes):
     """A finished reconstruction whose pictures are kept below ``out``."""
-    made = result("vim", attack, game=Game.RECONSTRUCTION, seed=changes.pop("seed", 0))
+    made = result("vim", attack, game="reconstruction", seed=changes.pop("seed", 0))
     cell = made.record.cell.model_copy(update=changes)
     key = text_hash(cell.model_dump_json())
     images = torch.rand(2, 1, 16, 16, generator=torch.Generator().manual_seed(cell.seed))

@@ -8,11 +8,9 @@ import torch
 from factory import controls, defended, membership_columns, psnr_columns, result
 
 from privbench.core.errors import CorruptArtefact, DataError
-from privbench.core.threat import Game
-from privbench.report.board import make_boards
+from privbench.rating.board import make_boards
 from privbench.report.leaderboard import write_leaderboards
-from privbench.report.text import code, escape, exact, number, slug
-from privbench.runner.results import load_results, save_result
+from privbench.store.results import load_results, save_result
 
 NASTY = "./mine|odd.py:My_Attack"
 
@@ -34,7 +32,7 @@ def full(seeds=(0, 1)):
             columns = membership_columns(shift)
             if attack == "blind" or defense == "blackout":
                 columns["auc"]["score"] = torch.zeros(200, dtype=torch.float64)
-            found.append(result(defense, attack, columns, game=Game.MEMBERSHIP, seed=seed, guarantee=dp))
+            found.append(result(defense, attack, columns, game="membership", seed=seed, guarantee=dp))
         for attack in ("blind", "restoration"):
             found.append(
                 result(
@@ -204,21 +202,6 @@ def test_two_boards_of_one_dataset_do_not_overwrite_each_other(tmp_path):
     assert len({p.name for p in paths}) == len(paths) == 9
 
 
-def test_two_results_for_one_cell_are_refused():
-    again = result("none", "blind", psnr_columns(10), code="edited")
-    with pytest.raises(DataError, match="two results for one cell"):
-        make_boards([*controls(), again])
-
-
-@pytest.mark.parametrize(
-    "other", [{"columns": psnr_columns(10, count=61)}, {"split": "z"}, {"clusters": torch.arange(60)}]
-)
-def test_different_challenges_are_refused(other):
-    columns = other.pop("columns", psnr_columns(10))
-    with pytest.raises(DataError, match="different challenges"):
-        make_boards([*controls(), result("x", "blind", columns, **other)])
-
-
 def test_nothing_at_all(tmp_path):
     assert [p.name for p in write_leaderboards([], tmp_path)] == ["README.md"]
 
@@ -233,32 +216,8 @@ def test_figures_of_metrics_that_are_not_installed_are_shown(tmp_path):
     assert "of-a-plugin" in (tmp_path / "toy-cells.csv").read_text()
 
 
-def test_numbers():
-    assert [number(v) for v in (None, float("nan"), 0.12345, -0.0001, 12.345, 123.4)] == [
-        "",
-        "",
-        "0.123",
-        "0.000",
-        "12.35",
-        "123",
-    ]
-    assert [exact(v) for v in (1e-17, -1e-17, 0.5, 100.0)] == ["0", "0", "0.5", "100"]
-
-
-def test_slugs_are_file_names_and_stay_apart():
-    assert slug("mnist-5k") == "mnist-5k"
-    texts = ["mnist-5k[label_noise=0.2]", "mnist-5k[label_noise=0/2]", "npz:/a/b.npz", "../../x", "A", "a"]
-    assert len({slug(t) for t in texts}) == len(texts)
-    assert all(re.fullmatch(r"[a-z0-9_-][a-z0-9._-]*", slug(t)) for t in texts)
-
-
-def test_escapes():
-    assert escape("a|b\n<i>_x_") == r"a\|b &lt;i&gt;\_x\_"
-    assert code("a`b|c") == "`` a`b\\|c ``"
-
-
 def scored_by_another_version(name, seed):
-    r = result("x", "blind", membership_columns(0.0), game=Game.MEMBERSHIP, seed=seed)
+    r = result("x", "blind", membership_columns(0.0), game="membership", seed=seed)
     figures = {**r.record.figures, name: r.record.figures["auc"]}
     record = r.record.model_copy(update={"figures": figures})
     return type(r)(record, {**r.columns, name: {"old": torch.zeros(200)}})

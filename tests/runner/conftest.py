@@ -1,10 +1,10 @@
 import pytest
 
 from privbench.core import registry
-from privbench.runner.cache import Cache
 from privbench.runner.plan import PlannedCell, dataset_source
 from privbench.runner.settings import Setting
 from privbench.runner.stage import Stage
+from privbench.store.cache import Cache
 
 
 @pytest.fixture(scope="session")

@@ -5,8 +5,8 @@ import pytest
 from privbench.core import registry
 from privbench.runner import provenance
 from privbench.runner import stage as stage_module
-from privbench.runner.cache import Cache
 from privbench.runner.stage import Stage
+from privbench.store.cache import Cache
 
 
 class Asked(Exception):

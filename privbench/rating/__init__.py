@@ -1,0 +1,1 @@
+"""From results to verdicts: leakage, certification, worst cases, ranks."""

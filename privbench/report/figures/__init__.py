@@ -1,0 +1,1 @@
+"""Pictures: privacy against utility, ROC curves, galleries."""

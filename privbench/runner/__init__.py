@@ -1,1 +1,0 @@
-"""Plans cells, runs them, caches their steps and writes records."""

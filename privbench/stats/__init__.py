@@ -1,0 +1,1 @@
+"""Resampling, intervals, and what the choice of seeds adds: mathematics on tensors."""

@@ -1,0 +1,16 @@
+"""Exact intervals of a proportion."""
+
+from __future__ import annotations
+
+
+def clopper_pearson(successes: int, trials: int, level: float = 0.95) -> tuple[float, float]:
+    """Exact two-sided interval of a proportion; (0, 1) when there were no trials.
+
+    Source: Clopper & Pearson, Biometrika 1934.
+    """
+    from scipy.stats import beta
+
+    tail = (1 - level) / 2
+    low = float(beta.ppf(tail, successes, trials - successes + 1)) if successes > 0 else 0.0
+    high = float(beta.ppf(1 - tail, successes + 1, trials - successes)) if successes < trials else 1.0
+    return low, high

@@ -1,0 +1,1 @@
+"""Records, artefacts and pictures on disk: whole or absent, checked when read."""

@@ -1,0 +1,22 @@
+"""The few images of a reconstruction cell that galleries show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from privbench.store.artefacts import write_tensors
+
+SHOWN = 8
+
+
+def picture_folder(out: Path) -> Path:
+    """Where the pictures of a run below ``out`` are kept, a file for each record's key."""
+    return out / "cache" / "pictures"
+
+
+def keep_pictures(folder: Path, key: str, images: dict[str, torch.Tensor]) -> None:
+    """Store the first images of each kind; challenges come in random order, so they are a random sample."""
+    kept = {name: tensor[:SHOWN].clone() for name, tensor in images.items()}
+    write_tensors(folder / f"{key}.safetensors", kept, {"key": key})

@@ -1,0 +1,107 @@
+"""Results on disk: a record and, beside it, the per-sample columns behind its figures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from privbench.core.errors import CorruptArtefact
+from privbench.core.file_names import words
+from privbench.core.hashing import text_hash
+from privbench.core.records import Cell, Record, dump_record, load_record
+from privbench.store.artefacts import TEMPORARY, read_tensors, write_tensors, write_text
+
+_CLUSTERS = "clusters"
+
+
+@dataclass(frozen=True)
+class Result:
+    """A record with its columns.
+
+    Attributes:
+        record: the record.
+        columns: for each metric, its per-sample columns [N].
+        clusters: int64 [N] or None, the identity behind each sample.
+    """
+
+    record: Record
+    columns: dict[str, dict[str, torch.Tensor]] = field(default_factory=dict)
+    clusters: torch.Tensor | None = None
+
+
+def result_path(out: Path, cell: Cell) -> Path:
+    """Where the record of ``cell`` is kept below ``out``: one file for a cell, readable by its name."""
+    parts = [cell.defense, cell.attack, cell.game, cell.scale, f"seed-{cell.seed}"]
+    # Different selectors may read the same once simplified, so that a hash tells them apart.
+    name = f"{'--'.join(map(words, parts))[:150]}--{text_hash(cell.model_dump_json(), 8)}.json"
+    return out / "records" / words(cell.dataset)[-60:] / name
+
+
+def save_result(out: Path, result: Result) -> Path:
+    """Write the columns, then the record, each whole or not at all; return the record's path."""
+    path = result_path(out, result.record.cell)
+    named = {f"{m}/{name}": t for m, cols in result.columns.items() for name, t in cols.items()}
+    if result.clusters is not None:
+        named[_CLUSTERS] = result.clusters
+    if named:
+        # Metrics of one game share columns; each distinct column is stored once.
+        stored: dict[str, torch.Tensor] = {}
+        place: dict[str, str] = {}
+        for name, tensor in sorted(named.items()):
+            same = (key for key, other in stored.items() if torch.equal(_compact(tensor), other))
+            place[name] = next(same, str(len(stored)))
+            stored.setdefault(place[name], _compact(tensor))
+        note: dict[str, object] = {"key": result.record.key, "columns": place}
+        write_tensors(path.with_suffix(".safetensors"), stored, note)
+    write_text(path, dump_record(result.record))
+    return path
+
+
+def _compact(column: torch.Tensor) -> torch.Tensor:
+    """The column in the smallest of three types that hold it: uint8, int64, float32.
+
+    Columns are rounded to float32 before figures are computed, so that nothing is lost here.
+    """
+    for kind in (torch.uint8, torch.int64):
+        if torch.equal(column.to(kind).double(), column.double()):
+            return column.to(kind)
+    return column.float()
+
+
+def load_result(path: Path) -> Result:
+    """Read one record and its columns.
+
+    Raises:
+        CorruptArtefact: either file is damaged or the columns of a finished record are missing.
+    """
+    try:
+        record = load_record(path.read_text(encoding="utf-8"), str(path))
+    except UnicodeDecodeError as error:
+        raise CorruptArtefact(f"{path} is not a readable record") from error
+    if record.status != "ok":
+        return Result(record)
+    stored, note = read_tensors(path.with_suffix(".safetensors"))
+    place = note.get("columns")
+    if note.get("key") != record.key or not isinstance(place, dict):
+        raise CorruptArtefact(f"{path.with_suffix('.safetensors')} belongs to another record")
+    columns: dict[str, dict[str, torch.Tensor]] = {}
+    for name, key in place.items():
+        if name != _CLUSTERS:
+            metric, _, column = name.partition("/")
+            columns.setdefault(metric, {})[column] = stored[key].double()
+    clusters = stored[place[_CLUSTERS]].long() if _CLUSTERS in place else None
+    return Result(record, columns, clusters)
+
+
+def load_results(folder: Path) -> list[Result]:
+    """All results below ``folder``, in the order of their cells.
+
+    Raises:
+        CorruptArtefact: one of them is damaged.
+    """
+    # A killed run may leave half-written files under temporary names behind.
+    paths = (path for path in folder.rglob("records/*/*.json") if not path.name.startswith(TEMPORARY))
+    found = [load_result(path) for path in sorted(paths)]
+    return sorted(found, key=lambda r: r.record.cell.model_dump_json())
