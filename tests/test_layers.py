@@ -13,12 +13,13 @@ BELOW = {
     "data": {"core"},
     "metrics": {"core", "data"},
     "models": {"core"},
+    "tasks": {"core"},
     "training": {"core", "data", "models", "metrics"},
-    "attacks": {"core", "data", "metrics", "models", "training"},
-    "defenses": {"core", "data", "metrics", "models", "training"},
-    "runner": {"core", "data", "metrics", "models", "training"},
-    "report": {"core", "data", "metrics", "models", "training", "runner"},
-    "cli": {"core", "data", "metrics", "models", "training", "runner", "report"},
+    "attacks": {"core", "data", "metrics", "models", "tasks", "training"},
+    "defenses": {"core", "data", "metrics", "models", "tasks", "training"},
+    "runner": {"core", "data", "metrics", "models", "tasks", "training"},
+    "report": {"core", "data", "metrics", "models", "tasks", "training", "runner"},
+    "cli": {"core", "data", "metrics", "models", "tasks", "training", "runner", "report"},
 }
 FILES = [p for layer in BELOW for p in sorted((PACKAGE / layer).rglob("*.py"))]
 

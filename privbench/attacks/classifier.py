@@ -21,6 +21,7 @@ from privbench.core.registry import register
 from privbench.core.scale import by_scale
 from privbench.core.training import TrainingConfig, TrainingJob
 from privbench.core.view import AdversaryView
+from privbench.tasks.classes import Classes
 
 _HELD_OUT = 5
 
@@ -93,16 +94,17 @@ class Classifier(FeatureAttack):
         assert isinstance(model, Model)
         epochs, least_steps = by_scale(view.scale, (4, 0), (60, 500), (90, 0))
         config = TrainingConfig(epochs=self.epochs or epochs, min_steps=0 if self.epochs else least_steps)
-        config = config.fitted(len(rows))
+        config = config.for_size(len(rows))
         images = versions[:, rows]
         jobs = [
             TrainingJob(
-                model,
-                config,
-                images,
-                values[rows, t],
-                challenge.cardinalities[t],
-                view.seed("network", challenge.targets[t]),
+                model=model,
+                task=Classes(),
+                config=config,
+                images=images,
+                labels=values[rows, t],
+                outputs=challenge.cardinalities[t],
+                seed=view.seed("network", challenge.targets[t]),
             )
             for t in columns
         ]
@@ -128,9 +130,9 @@ class Classifier(FeatureAttack):
 
 
 def _likeliest(network: torch.nn.Module, images: torch.Tensor) -> torch.Tensor:
-    from privbench.training.predict import log_probs
+    from privbench.training.predict import answers
 
-    return log_probs(network, images).argmax(-1).cpu()
+    return answers(network, images, Classes()).argmax(-1).cpu()
 
 
 def _mcc(truth: torch.Tensor, guess: torch.Tensor) -> float:

@@ -12,7 +12,7 @@ from privbench.core.selector import format_value
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-Kind = Literal["attack", "defense", "metric", "dataset", "model"]
+Kind = Literal["attack", "defense", "metric", "dataset", "model", "task"]
 
 
 class Method(BaseModel):

@@ -17,7 +17,6 @@ import torch
 from privbench.core.games import Truth
 from privbench.core.method import Method
 
-Subject = Literal["membership", "reconstruction", "feature", "utility", "release"]
 Columns: TypeAlias = "dict[str, torch.Tensor]"
 
 
@@ -41,8 +40,9 @@ class Metric(Method):
     """A figure about a guess (a game's name), a deployed model or a release.
 
     Attributes:
-        subject: what is measured. ``utility``: the guess is logits [N, K], the truth has
-            ``originals`` with the labels. ``release``: the guess is the released images.
+        subject: what is measured: a game by its name; ``release``, where the guess is the released
+            images; or a task's ``utility``, where the guess is what the deployed model answers and
+            the truth has ``originals`` with labels and attributes.
         higher_is: ``leak`` or ``private`` for privacy games, ``better`` or ``worse`` for utility.
         rates: whether the metric takes part in rating a defense (as leakage).
         leak_cap: the value at which leakage is complete, e.g. 30 dB; None: no cap.
@@ -51,7 +51,7 @@ class Metric(Method):
     """
 
     kind = "metric"
-    subject: ClassVar[Subject]
+    subject: ClassVar[str]
     higher_is: ClassVar[Literal["leak", "private", "better", "worse"]] = "leak"
     rates: ClassVar[bool] = False
     leak_cap: ClassVar[float | None] = None

@@ -16,9 +16,11 @@ from privbench.core.seeds import derive_seed
 from privbench.core.threat import Surface
 from privbench.core.training import TrainedModel, TrainingConfig, TrainingJob
 from privbench.core.view import Deployment
+from privbench.tasks.classes import Classes
 from privbench.training.modules import load_module
-from privbench.training.predict import log_probs
+from privbench.training.predict import answers
 
+TASK = Classes()
 _CHUNK = 4096
 _ROUNDING = 1e-4
 """How far rounding may carry an image beyond [0, 1]."""
@@ -118,8 +120,17 @@ def training_job(
     data = defense.training_set(private, public, seed)
     seeds = [keys_seed] + [derive_seed(keys_seed, "version", v) for v in range(1, defense.versions)]
     images = torch.stack([model_inputs(defense, data.images, s) for s in seeds])
-    config = defense.training_config(config.fitted(len(data)))
-    return TrainingJob(model, config, images, data.labels, classes, seed, defense.privacy(len(data)))
+    config = defense.training_config(config.for_size(len(data)))
+    return TrainingJob(
+        model=model,
+        task=TASK,
+        config=config,
+        images=images,
+        labels=TASK.labels(data),
+        outputs=classes,
+        seed=seed,
+        privacy=defense.privacy(len(data)),
+    )
 
 
 def deployment(
@@ -135,7 +146,8 @@ def deployment(
 
     def scores(images: torch.Tensor, query: int) -> torch.Tensor:
         images = images.to(device)
-        return log_probs(module, model_inputs(defense, images, query_seed(defense, keys_seed, query)))
+        inputs = model_inputs(defense, images, query_seed(defense, keys_seed, query))
+        return answers(module, inputs, TASK)
 
     def protect(images: torch.Tensor, query: int) -> torch.Tensor:
         return protected(defense, images.to(device), query_seed(defense, keys_seed, query))

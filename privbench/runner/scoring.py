@@ -11,14 +11,14 @@ import torch
 from privbench.core import registry
 from privbench.core.errors import DataError, PrivbenchError
 from privbench.core.games import Truth
-from privbench.core.metric import Columns, Metric, Referee, Subject
+from privbench.core.metric import Columns, Metric, Referee
 from privbench.core.records import Figure
 from privbench.metrics._resample import resample_weights
 
 REPLICATES = 1000
 
 
-def metrics_of(subject: Subject, classes: int) -> list[Metric]:
+def metrics_of(subject: str, classes: int) -> list[Metric]:
     """All registered metrics of ``subject``, with top-5 accuracy where that says something."""
     found = [cast("Metric", registry.create("metric", name)) for name in registry.names("metric")]
     if classes > 10:

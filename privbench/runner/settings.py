@@ -57,7 +57,7 @@ class Setting:
             "scale": self.scale,
             "device": self.device,
             "config": self.config.model_dump(mode="json"),
-            "code": layer_hash("core", "data", "training"),
+            "code": layer_hash("core", "data", "tasks", "training"),
             "model_code": method_hash(self.model),
         }
 

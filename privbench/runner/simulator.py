@@ -16,10 +16,10 @@ from privbench.core.model import Model
 from privbench.core.seeds import derive_seed
 from privbench.core.training import TrainedModel, TrainingConfig
 from privbench.runner.cache import Cache
-from privbench.runner.deploy import model_inputs, protected_under, training_job
+from privbench.runner.deploy import TASK, model_inputs, protected_under, training_job
 from privbench.training.many import train_many
 from privbench.training.modules import load_module
-from privbench.training.predict import log_probs
+from privbench.training.predict import answers
 
 _WAVE = 32
 _WAVE_BYTES = 2**31
@@ -42,7 +42,7 @@ class ShadowModels:
         """
         return torch.stack(
             [
-                log_probs(module, model_inputs(self.defense, images, self._keys_seed(seed, draw)))
+                answers(module, model_inputs(self.defense, images, self._keys_seed(seed, draw)), TASK)
                 for module, seed in zip(self.modules, self.seeds, strict=True)
             ]
         )

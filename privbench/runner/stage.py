@@ -30,13 +30,13 @@ from privbench.core.training import TrainedModel, TrainingJob
 from privbench.core.view import AdversaryView, Deployment
 from privbench.data.splits import Split, make_split, membership
 from privbench.runner.cache import Cache
-from privbench.runner.deploy import deployment, model_inputs, protected, training_job
+from privbench.runner.deploy import TASK, deployment, model_inputs, protected, training_job
 from privbench.runner.provenance import layer_hash, method_hash, text_hash
 from privbench.runner.settings import Setting, release_size
 from privbench.runner.simulator import DefenseSimulator
-from privbench.training.loop import train
 from privbench.training.modules import build_module, load_module
-from privbench.training.predict import log_probs
+from privbench.training.predict import answers
+from privbench.training.train import train
 
 T = TypeVar("T")
 
@@ -105,7 +105,7 @@ class Stage:
         module = build_module(self.setting.model, self.shape, self.classes, 0)
         if defense.privacy(len(self._private())) is not None:
             # Opacus takes seconds to import.
-            from privbench.training.private import check_private
+            from privbench.training.per_sample import check_private
 
             check_private(self.setting.model, module)
 
@@ -222,21 +222,22 @@ class Stage:
         trained = self.cache.load_model(path)
         if trained is None:
             data = self.auxiliary()
-            config = self.setting.config.fitted(len(data)).model_copy(update={"augment": True})
+            config = self.setting.config.for_size(len(data)).model_copy(update={"augment": True})
             trained = train(
                 TrainingJob(
-                    self.setting.model,
-                    config,
-                    data.images[None],
-                    data.labels,
-                    self.classes,
-                    self.seed("judge"),
+                    model=self.setting.model,
+                    task=TASK,
+                    config=config,
+                    images=data.images[None],
+                    labels=TASK.labels(data),
+                    outputs=self.classes,
+                    seed=self.seed("judge"),
                 ),
                 self.device,
             )
             self.cache.save_model(path, trained)
         module = load_module(self.setting.model, self.shape, self.classes, trained.weights, self.device)
-        return lambda images: log_probs(module, images.to(self.device))
+        return lambda images: answers(module, images.to(self.device), TASK)
 
     def once(self, name: str, compute: Callable[[], T]) -> T:
         """Compute a figure that cells share once; ``name`` tells it from others of this stage."""
