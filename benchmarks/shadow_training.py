@@ -15,7 +15,8 @@ import torch
 from privbench.core import registry
 from privbench.core.model import Model
 from privbench.core.training import TrainedModel, TrainingConfig, TrainingJob
-from privbench.training import loop
+from privbench.tasks.classes import Classes
+from privbench.training.loop import train_plainly
 from privbench.training.many import Way, train_many
 
 
@@ -30,13 +31,23 @@ def make_jobs(model: Model, models: int, samples: int, epochs: int, batch_size: 
     jobs = []
     for seed in range(models):
         chosen = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))[:samples]
-        jobs.append(TrainingJob(model, config, images[chosen][None], labels[chosen], 10, seed))
+        jobs.append(
+            TrainingJob(
+                model=model,
+                task=Classes(),
+                config=config,
+                images=images[chosen][None],
+                labels=labels[chosen],
+                outputs=10,
+                seed=seed,
+            )
+        )
     return jobs
 
 
 def on_default_threads(jobs: list[TrainingJob], device: str) -> list[TrainedModel]:
     """One by one as torch does by itself: with a thread for each core."""
-    return [loop._train(job, torch.device(device), None) for job in jobs]  # noqa: SLF001
+    return [train_plainly(job, torch.device(device)) for job in jobs]
 
 
 def timed(run: Callable[[], list[TrainedModel]]) -> tuple[float, list[TrainedModel]]:

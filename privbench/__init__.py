@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from privbench.core.attack import FeatureAttack as FeatureAttack
     from privbench.core.attack import MembershipAttack as MembershipAttack
     from privbench.core.attack import ReconstructionAttack as ReconstructionAttack
+    from privbench.core.criterion import PerSampleLoss as PerSampleLoss
     from privbench.core.dataset import Dataset as Dataset
     from privbench.core.dataset import DatasetSource as DatasetSource
     from privbench.core.defense import Defense as Defense
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from privbench.core.metric import Metric as Metric
     from privbench.core.model import Model as Model
     from privbench.core.registry import register as register
+    from privbench.core.task import Task as Task
     from privbench.core.threat import Game as Game
     from privbench.core.threat import Knowledge as Knowledge
     from privbench.core.threat import Surface as Surface
@@ -36,6 +38,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "attack": ("Attack", "FeatureAttack", "MembershipAttack", "ReconstructionAttack"),
+    "criterion": ("PerSampleLoss",),
     "dataset": ("Dataset", "DatasetSource"),
     "defense": ("Defense", "ImageDefense", "TrainingDefense"),
     "games": ("FeatureChallenge", "MembershipChallenge", "ReconstructionChallenge"),
@@ -44,6 +47,7 @@ _HOMES = {
     "metric": ("MeanMetric", "Metric"),
     "model": ("Model",),
     "registry": ("register",),
+    "task": ("Task",),
     "threat": ("Game", "Knowledge", "Surface"),
     "view": ("AdversaryView",),
 }

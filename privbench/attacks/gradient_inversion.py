@@ -96,7 +96,7 @@ class GradientInversion(ReconstructionAttack):
 
 def client_updates(view: AdversaryView, module: torch.nn.Module) -> Update:
     """What the attacked clients would send for given images: their own algorithm, or plain gradients."""
-    from privbench.training.per_sample import gradients
+    from privbench.training.client_updates import gradients
 
     send = getattr(view.defense, "client_update", None)
     if send is None:

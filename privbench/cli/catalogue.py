@@ -18,6 +18,7 @@ from privbench.core.errors import unknown
 from privbench.core.method import Kind, Method
 from privbench.core.metric import Metric
 from privbench.core.selector import parse_selector
+from privbench.core.task import Task
 
 
 def _kind(text: str) -> Kind:
@@ -40,6 +41,8 @@ def _threat(cls: type[Method]) -> str:
         return "exposes " + ", ".join(sorted(cls.surfaces))
     if issubclass(cls, Metric):
         return f"{cls.subject}{'; rates' if cls.rates else ''}"
+    if issubclass(cls, Task):
+        return f"measured by {cls.utility}"
     return ""
 
 
@@ -141,6 +144,8 @@ def _facts(cls: type[Method]) -> dict[str, str]:
         facts["rates a defense"] = "yes" if cls.rates else "no"
         if reason := cls.create({}).unavailable():
             facts["unavailable here"] = reason
+    elif issubclass(cls, Task):
+        facts["usefulness"] = f"metrics that measure {cls.utility!r}"
     if cls.source:
         facts["source"] = cls.source
     return facts

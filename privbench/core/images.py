@@ -13,9 +13,10 @@ class LabelledImages:
 
     Attributes:
         images: float32 [N, C, H, W] in [0, 1].
-        labels: int64 [N], the task's classes.
+        labels: [N, ...], what is taught of them: int64 [N] classes, float [N, K] where a defense mixes
+            classes, or what else the task makes of them.
         identities: int64 [N] or None, who is in the picture.
-        attributes: int64 [N, A] or None, visual attributes (0 or 1).
+        attributes: int64 [N, A] or None, visual attributes (0 or 1); float in [0, 1] where they are mixed.
     """
 
     images: torch.Tensor

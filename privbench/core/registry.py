@@ -2,12 +2,14 @@
 
 A method is known by the file that holds it (``attacks/loss_threshold.py`` is the attack
 ``loss-threshold``), by an entry point of another package (group ``privbench.attacks`` and so
-on), or by a path (``./mine.py:MyAttack``). Files and plugins are code and run as such.
+on), or by a path (``./mine.py:MyAttack``), whose file may import the files beside it. Files and
+plugins are code and run as such.
 """
 
 from __future__ import annotations
 
 import ast
+import hashlib
 import importlib
 import importlib.metadata
 import importlib.util
@@ -32,6 +34,7 @@ PACKAGES: dict[Kind, str] = {
     "model": "privbench.models",
     "surface": "privbench.surfaces",
     "game": "privbench.games",
+    "task": "privbench.tasks",
 }
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
@@ -223,7 +226,9 @@ def _from_path(kind: Kind, text: str) -> type[Method]:
     path = Path(file_name).expanduser().resolve()
     if not path.is_file():
         raise UserError(f"no file {file_name!r} for the {kind} {text!r}. Give PATH.py:ClassName.")
-    module_name = f"privbench_plugin_{path.stem}_{abs(hash(str(path)))}"
+    # The same in every process.
+    digest = hashlib.sha256(str(path).encode()).hexdigest()[:16]
+    module_name = f"privbench_plugin_{path.stem}_{digest}"
     module = sys.modules.get(module_name)
     if module is None:
         spec = importlib.util.spec_from_file_location(module_name, path)
@@ -231,6 +236,9 @@ def _from_path(kind: Kind, text: str) -> type[Method]:
             raise UserError(f"{file_name!r} cannot be read as Python code.")
         module = importlib.util.module_from_spec(spec)
         sys.modules[module_name] = module
+        if str(path.parent) not in sys.path:
+            # Last, so that a file's neighbours hide nothing that is installed.
+            sys.path.append(str(path.parent))
         try:
             spec.loader.exec_module(module)
         except (Exception, SystemExit) as error:

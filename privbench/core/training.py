@@ -10,14 +10,15 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from privbench.core.method import Method
+from privbench.core.task import Task
 
 
 class TrainingConfig(BaseModel):
-    """How a classifier is trained.
+    """How a model is trained.
 
     ``augment`` shifts images by up to two pixels in training (with horizontal flips when
     ``flip``), on the device. ``schedule`` is the learning rate over all steps. ``min_steps`` is for
-    few images: see ``fitted``.
+    few images: see ``for_size``.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -39,7 +40,7 @@ class TrainingConfig(BaseModel):
     augment: bool = False
     flip: bool = False
 
-    def fitted(self, count: int) -> TrainingConfig:
+    def for_size(self, count: int) -> TrainingConfig:
         """The configuration for ``count`` images: eight or more batches an epoch, ``min_steps`` in all.
 
         An epoch of a small dataset is so few steps that a fixed number of epochs would train nothing.
@@ -67,25 +68,27 @@ class PrivacySettings(BaseModel):
     mode: Literal["hooks", "ghost"] = "hooks"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainingJob:
     """One model to be trained.
 
     Attributes:
-        model: the model's registry entry; its ``build(shape, classes)`` makes the module.
+        model: the model's registry entry; its ``build(shape, outputs)`` makes the module.
+        task: gives the loss.
         config: optimiser, schedule, epochs.
         images: float32 [V, N, C, H, W]; epoch e trains on version e modulo V.
-        labels: int64 [N].
-        classes: how many classes the model tells apart.
+        labels: [N, ...], what the task teaches.
+        outputs: how many numbers the model gives for an image.
         seed: of initial weights, batch order and augmentation.
         privacy: trains with DP-SGD when given.
     """
 
     model: Method
+    task: Task
     config: TrainingConfig
     images: torch.Tensor
     labels: torch.Tensor
-    classes: int
+    outputs: int
     seed: int
     privacy: PrivacySettings | None = None
 

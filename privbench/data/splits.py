@@ -46,10 +46,11 @@ def make_split(dataset: Dataset, seed: int, scale: Scale, most: int | None = Non
 
     At most 1,000 images are used at scale ``smoke``, 5,000 at ``small`` and all at ``paper``. Of
     images that are equal pixel for pixel only the first is used, so that none is in two parts or
-    twice in one. Splits go by image and are stratified by label. Where ``identity_disjoint`` is set,
-    nobody is in the auxiliary data and in another part: people go to the auxiliary or to the private
-    side whole, stratified by the rarest label that each has, and the private side's images are then
-    split into candidates and test, so that utility is that for the people whom the model serves.
+    twice in one. Splits go by image and are stratified by label, where labels are classes. Where
+    ``identity_disjoint`` is set, nobody is in the auxiliary data and in another part: people go to the
+    auxiliary or to the private side whole, stratified by the rarest label that each has, and the
+    private side's images are then split into candidates and test, so that utility is that for the
+    people whom the model serves.
 
     Args:
         dataset: what to split.
@@ -67,10 +68,11 @@ def make_split(dataset: Dataset, seed: int, scale: Scale, most: int | None = Non
             f"the dataset has {len(keep)} different images ({duplicates} duplicates left out); a split needs "
             f"at least {MIN_IMAGES}, so that each part has {MIN_PART}. Add images."
         )
+    strata, class_names = _strata(dataset)
     limit = min(len(keep), most) if most is not None else by_scale(scale, 1000, 5000, len(keep))
     data = LabelledImages(
         dataset.data.images[:0],
-        dataset.data.labels[keep],
+        strata[keep],
         dataset.data.identities[keep] if dataset.data.identities is not None else None,
     )
     fault = ""
@@ -81,7 +83,7 @@ def make_split(dataset: Dataset, seed: int, scale: Scale, most: int | None = Non
             parts = _by_identity(data, limit, generator)
         else:
             parts = _by_image(data.labels, limit, generator)
-        found = _fault(parts, data, dataset.class_names)
+        found = _fault(parts, data, class_names)
         if not found:
             mixed = [keep[part[torch.randperm(len(part), generator=generator)]] for part in parts]
             return Split(mixed[0], mixed[1], mixed[2], _digest(mixed), drawn)
@@ -130,6 +132,14 @@ def first_occurrences(images: torch.Tensor) -> torch.Tensor:
     for index, value in enumerate(hashes):
         seen.setdefault(value, index)
     return torch.tensor(list(seen.values()), dtype=torch.int64)
+
+
+def _strata(dataset: Dataset) -> tuple[torch.Tensor, tuple[str, ...]]:
+    """Each image's stratum, int64 [N], and the strata's names: the classes, or one where labels are none."""
+    labels = dataset.data.labels
+    if labels.ndim == 1 and not labels.is_floating_point():
+        return labels, dataset.class_names
+    return torch.zeros(len(labels), dtype=torch.int64), ("all",)
 
 
 def _interleaved(groups: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

@@ -83,7 +83,7 @@ class FedAvg(FederatedDefense):
         seeds: list[int],
     ) -> torch.Tensor:
         """The change of the weights by ``epochs`` steps on one image each, float32 [N, P]."""
-        from privbench.training.per_sample import local_changes
+        from privbench.training.client_updates import local_changes
 
         return local_changes(module, task, images, labels, steps=self.epochs, lr=self.lr)
 

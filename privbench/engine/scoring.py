@@ -10,15 +10,15 @@ import torch
 
 from privbench.core import registry
 from privbench.core.errors import DataError, PrivbenchError
-from privbench.core.games import Truth
-from privbench.core.metric import Columns, Metric, ScoringContext, Subject
+from privbench.core.game import Truth
+from privbench.core.metric import Columns, Metric, ScoringContext
 from privbench.core.records import Figure
 from privbench.stats.bootstrap import REPLICATES, resample_weights
 
 
-def metrics_of(subject: Subject, classes: int) -> list[Metric]:
+def metrics_of(subject: str, classes: int) -> list[Metric]:
     """All registered metrics of ``subject``, with top-5 accuracy where that says something."""
-    found = [cast("Metric", registry.create("metric", name)) for name in registry.names("metric")]
+    found = [cast("Metric", registry.create("metric", name)) for name in registry.known("metric")]
     if classes > 10:
         found.append(cast("Metric", registry.create("metric", "accuracy[k=5]")))
     return [metric for metric in found if metric.subject == subject]

@@ -143,7 +143,7 @@ class SwinTransformer(nn.Module):
     def __init__(
         self,
         channels: int,
-        classes: int,
+        outputs: int,
         *,
         patch: int,
         dim: int,
@@ -164,7 +164,7 @@ class SwinTransformer(nn.Module):
             stages.append(nn.Sequential(*parts))
         self.stages = nn.Sequential(*stages)
         self.norm = nn.LayerNorm(width)
-        self.head = nn.Linear(width, classes)
+        self.head = nn.Linear(width, outputs)
         for part in self.modules():
             if isinstance(part, nn.Linear | nn.Embedding):
                 nn.init.trunc_normal_(part.weight, std=0.02)
@@ -172,7 +172,7 @@ class SwinTransformer(nn.Module):
                 nn.init.zeros_(part.bias)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """[N, C, H, W] -> logits [N, classes]."""
+        """[N, C, H, W] -> logits [N, outputs]."""
         maps = self.norm(self.stages(self.patches(images)))
         result: torch.Tensor = self.head(maps.mean((1, 2)))
         return result

@@ -33,7 +33,7 @@ class VisionTransformer(nn.Module):
     def __init__(
         self,
         shape: tuple[int, int, int],
-        classes: int,
+        outputs: int,
         patch: int,
         *,
         dim: int,
@@ -48,7 +48,7 @@ class VisionTransformer(nn.Module):
         self.position = nn.Embedding(1 + (height // patch) * (width // patch), dim)
         self.blocks = nn.Sequential(*(Block(dim, heads, hidden) for _ in range(depth)))
         self.norm = nn.LayerNorm(dim, eps=1e-6)
-        self.head = nn.Linear(dim, classes)
+        self.head = nn.Linear(dim, outputs)
         for part in self.blocks.modules():
             if isinstance(part, nn.Linear):
                 nn.init.xavier_uniform_(part.weight)
@@ -62,7 +62,7 @@ class VisionTransformer(nn.Module):
         nn.init.zeros_(self.head.bias)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """[N, C, H, W] -> logits [N, classes]."""
+        """[N, C, H, W] -> logits [N, outputs]."""
         patches = self.patches(images).flatten(2).transpose(1, 2)
         index = torch.arange(self.position.num_embeddings, device=images.device).repeat(len(images), 1)
         tokens = torch.cat([self.token(index[:, :1]), patches], 1) + self.position(index)

@@ -27,7 +27,7 @@ class Cnn(Model):
     )
     norm: Literal["none", "group"] = Field("none", description="normalisation after each convolution")
 
-    def build(self, shape: tuple[int, int, int], classes: int) -> torch.nn.Module:
+    def build(self, shape: tuple[int, int, int], outputs: int) -> torch.nn.Module:
         """A fresh module for images of ``shape`` (C, H, W), float32 in [0, 1].
 
         Raises:
@@ -51,7 +51,7 @@ class Cnn(Model):
             parts["deeper"] = nn.Sequential(*deeper)
         parts["flat"] = nn.Flatten()
         parts["hidden"] = nn.Sequential(nn.Linear(wide * height * width, 64), nn.ReLU())
-        parts["head"] = nn.Linear(64, classes)
+        parts["head"] = nn.Linear(64, outputs)
         return nn.Sequential(OrderedDict(parts))
 
     def _stage(self, inputs: int, outputs: int, kernel: int) -> torch.nn.Sequential:

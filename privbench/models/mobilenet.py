@@ -22,7 +22,7 @@ class MobileNet(Model):
     version: Literal["v2", "v3"] = Field("v2", description="which MobileNet")
     norm: Literal["batch", "group"] = Field("batch", description="group: for per-sample gradients")
 
-    def build(self, shape: tuple[int, int, int], classes: int) -> torch.nn.Module:
+    def build(self, shape: tuple[int, int, int], outputs: int) -> torch.nn.Module:
         """A fresh module for images of ``shape`` (C, H, W), float32 in [0, 1].
 
         Raises:
@@ -34,18 +34,18 @@ class MobileNet(Model):
 
         _adapt.require_side(self, shape, self.min_side)
         if self.size == "small":
-            module = self._small(classes)
+            module = self._small(outputs)
         elif self.version == "v2":
-            module = models.mobilenet_v2(weights=None, num_classes=classes)
+            module = models.mobilenet_v2(weights=None, num_classes=outputs)
         else:
             module = models.mobilenet_v3_large(
-                weights=None, num_classes=classes, block=_blocks.InvertedResidualV3
+                weights=None, num_classes=outputs, block=_blocks.InvertedResidualV3
             )
         stem: Any = module.get_submodule("features.0")
         stem[0] = _adapt.with_input(stem[0], shape[0])
         return _adapt.finish(module, self.norm)
 
-    def _small(self, classes: int) -> torch.nn.Module:
+    def _small(self, outputs: int) -> torch.nn.Module:
         from torchvision.models import mobilenetv2, mobilenetv3
         from torchvision.ops import Conv2dNormActivation
 
@@ -55,16 +55,16 @@ class MobileNet(Model):
         act = nn.ReLU6 if self.version == "v2" else nn.Hardswish
         features = [Conv2dNormActivation(3, 16, stride=1, norm_layer=nn.BatchNorm2d, activation_layer=act)]
         inputs = 16
-        for outputs, stride in ((16, 1), (24, 2), (24, 1), (32, 2), (32, 1), (48, 2)):
+        for width, stride in ((16, 1), (24, 2), (24, 1), (32, 2), (32, 1), (48, 2)):
             if self.version == "v2":
-                block = mobilenetv2.InvertedResidual(inputs, outputs, stride, expand_ratio=4)
+                block = mobilenetv2.InvertedResidual(inputs, width, stride, expand_ratio=4)
             else:
                 config = mobilenetv3.InvertedResidualConfig(
-                    inputs, 3, 4 * inputs, outputs, outputs > 16, "HS", stride, 1, 1.0
+                    inputs, 3, 4 * inputs, width, width > 16, "HS", stride, 1, 1.0
                 )
                 block = _blocks.InvertedResidualV3(config, nn.BatchNorm2d)
             features.append(block)
-            inputs = outputs
+            inputs = width
         features.append(
             Conv2dNormActivation(inputs, 128, kernel_size=1, norm_layer=nn.BatchNorm2d, activation_layer=act)
         )
@@ -72,7 +72,7 @@ class MobileNet(Model):
             "features": nn.Sequential(*features),
             "pool": nn.AdaptiveAvgPool2d(1),
             "flat": nn.Flatten(),
-            "classifier": nn.Linear(128, classes),
+            "classifier": nn.Linear(128, outputs),
         }
         module = nn.Sequential(OrderedDict(parts))
         for part in module.modules():

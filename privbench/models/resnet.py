@@ -25,7 +25,7 @@ class ResNet(Model):
     )
     norm: Literal["batch", "group"] = Field("batch", description="group: for per-sample gradients")
 
-    def build(self, shape: tuple[int, int, int], classes: int) -> torch.nn.Module:
+    def build(self, shape: tuple[int, int, int], outputs: int) -> torch.nn.Module:
         """A fresh module for images of ``shape`` (C, H, W), float32 in [0, 1].
 
         Raises:
@@ -38,13 +38,13 @@ class ResNet(Model):
         _adapt.require_side(self, shape, self.min_side)
         block = _blocks.BasicBlock if self.depth == 18 else _blocks.Bottleneck
         if self.size == "small":
-            return _adapt.finish(self._small(shape[0], classes, block), self.norm)
+            return _adapt.finish(self._small(shape[0], outputs, block), self.norm)
         layers = {18: [2, 2, 2, 2], 50: [3, 4, 6, 3]}[self.depth]
-        module = resnet.ResNet(block, layers, num_classes=classes)
+        module = resnet.ResNet(block, layers, num_classes=outputs)
         module.conv1 = _adapt.with_input(module.conv1, shape[0])
         return _adapt.finish(module, self.norm)
 
-    def _small(self, channels: int, classes: int, block: type) -> torch.nn.Module:
+    def _small(self, channels: int, outputs: int, block: type) -> torch.nn.Module:
         nn = torch.nn
         grow: int = block.expansion  # type: ignore[attr-defined]
         parts: dict[str, torch.nn.Module] = {
@@ -54,15 +54,15 @@ class ResNet(Model):
         }
         inputs = 16
         for number, planes in enumerate((16, 32, 64), 1):
-            stride, outputs = (1 if number == 1 else 2), planes * grow
+            stride, width = (1 if number == 1 else 2), planes * grow
             shortcut = None
-            if stride != 1 or inputs != outputs:
+            if stride != 1 or inputs != width:
                 shortcut = nn.Sequential(
-                    nn.Conv2d(inputs, outputs, 1, stride=stride, bias=False), nn.BatchNorm2d(outputs)
+                    nn.Conv2d(inputs, width, 1, stride=stride, bias=False), nn.BatchNorm2d(width)
                 )
             parts[f"layer{number}"] = block(inputs, planes, stride, shortcut)
-            inputs = outputs
-        parts |= {"pool": nn.AdaptiveAvgPool2d(1), "flat": nn.Flatten(), "fc": nn.Linear(inputs, classes)}
+            inputs = width
+        parts |= {"pool": nn.AdaptiveAvgPool2d(1), "flat": nn.Flatten(), "fc": nn.Linear(inputs, outputs)}
         module = nn.Sequential(OrderedDict(parts))
         for part in module.modules():
             if isinstance(part, nn.Conv2d):

@@ -20,7 +20,7 @@ class ShuffleNet(Model):
     size: Literal["small", "paper"] = Field("small", description="paper: torchvision's shufflenet_v2_x1_0")
     norm: Literal["batch", "group"] = Field("batch", description="group: for per-sample gradients")
 
-    def build(self, shape: tuple[int, int, int], classes: int) -> torch.nn.Module:
+    def build(self, shape: tuple[int, int, int], outputs: int) -> torch.nn.Module:
         """A fresh module for images of ``shape`` (C, H, W), float32 in [0, 1].
 
         Raises:
@@ -32,10 +32,10 @@ class ShuffleNet(Model):
 
         _adapt.require_side(self, shape, self.min_side)
         if self.size == "paper":
-            module = shufflenetv2.shufflenet_v2_x1_0(weights=None, num_classes=classes)
+            module = shufflenetv2.shufflenet_v2_x1_0(weights=None, num_classes=outputs)
             module.conv1[0] = _adapt.with_input(module.conv1[0], shape[0])
         else:
-            module = shufflenetv2.ShuffleNetV2([1, 2, 1], [16, 32, 64, 128, 128], num_classes=classes)
+            module = shufflenetv2.ShuffleNetV2([1, 2, 1], [16, 32, 64, 128, 128], num_classes=outputs)
             module.conv1[0] = _adapt.with_input(module.conv1[0], shape[0], stride=1)
             module.maxpool = torch.nn.Identity()
         return _adapt.finish(module, self.norm)

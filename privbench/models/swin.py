@@ -23,7 +23,7 @@ class Swin(Model):
 
     size: Literal["small", "paper"] = Field("small", description="paper: Swin-T with stochastic depth 0.2")
 
-    def build(self, shape: tuple[int, int, int], classes: int) -> torch.nn.Module:
+    def build(self, shape: tuple[int, int, int], outputs: int) -> torch.nn.Module:
         """A fresh module for images of ``shape`` (C, H, W), float32 in [0, 1].
 
         Raises:
@@ -37,7 +37,7 @@ class Swin(Model):
         if self.size == "paper":
             return SwinTransformer(
                 channels,
-                classes,
+                outputs,
                 patch=4,
                 dim=96,
                 depths=(2, 2, 6, 2),
@@ -48,7 +48,7 @@ class Swin(Model):
         patch = 2 if max(height, width) <= 40 else 4
         whole = all(side // patch % 7 == 0 for side in (height, width))
         return SwinTransformer(
-            channels, classes, patch=patch, dim=32, depths=(2, 2), heads=(2, 4), window=7 if whole else 4
+            channels, outputs, patch=patch, dim=32, depths=(2, 2), heads=(2, 4), window=7 if whole else 4
         )
 
     def feature_layers(self) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ class Vgg(Model):
     size: Literal["small", "paper"] = Field("small", description="paper: torchvision's vgg16_bn")
     norm: Literal["batch", "group"] = Field("batch", description="group: for per-sample gradients")
 
-    def build(self, shape: tuple[int, int, int], classes: int) -> torch.nn.Module:
+    def build(self, shape: tuple[int, int, int], outputs: int) -> torch.nn.Module:
         """A fresh module for images of ``shape`` (C, H, W), float32 in [0, 1].
 
         Raises:
@@ -33,7 +33,7 @@ class Vgg(Model):
 
         _adapt.require_side(self, shape, self.min_side if self.size == "small" else 32)
         if self.size == "paper":
-            module = vgg.vgg16_bn(weights=None, num_classes=classes)
+            module = vgg.vgg16_bn(weights=None, num_classes=outputs)
         else:
             nn = torch.nn
             features = vgg.make_layers([16, "M", 32, "M", 64, 64, "M"], batch_norm=True)
@@ -41,7 +41,7 @@ class Vgg(Model):
                 "features": features,
                 "pool": nn.AdaptiveAvgPool2d(1),
                 "flat": nn.Flatten(),
-                "classifier": nn.Linear(64, classes),
+                "classifier": nn.Linear(64, outputs),
             }
             module = nn.Sequential(OrderedDict(parts))
             for part in features:

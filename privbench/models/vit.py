@@ -40,7 +40,7 @@ class Vit(Model):
             )
         return fits[-1]
 
-    def build(self, shape: tuple[int, int, int], classes: int) -> torch.nn.Module:
+    def build(self, shape: tuple[int, int, int], outputs: int) -> torch.nn.Module:
         """A fresh module for images of ``shape`` (C, H, W), float32 in [0, 1].
 
         Raises:
@@ -52,8 +52,8 @@ class Vit(Model):
         require_side(self, shape, self.min_side)
         patch = self.patch(shape)
         if self.size == "paper":
-            return VisionTransformer(shape, classes, patch, dim=768, depth=12, heads=12, hidden=3072)
-        return VisionTransformer(shape, classes, patch, dim=64, depth=4, heads=4, hidden=128)
+            return VisionTransformer(shape, outputs, patch, dim=768, depth=12, heads=12, hidden=3072)
+        return VisionTransformer(shape, outputs, patch, dim=64, depth=4, heads=4, hidden=128)
 
     def feature_layers(self) -> tuple[str, ...]:
         """The patch embedding [N, D, H, W], each block's tokens [N, T, D], the normed tokens."""

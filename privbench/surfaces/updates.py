@@ -57,7 +57,7 @@ class Updates(Surface):
         self, deployment: Deployment, data: LabelledImages, index: torch.Tensor
     ) -> torch.Tensor:
         """Minus the gradient of each image's loss: one plain step at a learning rate of 1."""
-        from privbench.training.per_sample import gradients
+        from privbench.training.client_updates import gradients
 
         index = index.to(data.images.device)
         labels = deployment.task.labels(data)[index]

@@ -17,6 +17,8 @@ from opacus.accountants import PRVAccountant, RDPAccountant
 from opacus.accountants.utils import get_noise_multiplier
 
 from privbench.core.errors import UserError
+from privbench.core.training import PrivacySettings
+from privbench.training.plan import batches_per_epoch
 
 _PRV_LIMIT = 300.0
 """Epsilon beyond which PRV's exponentials overflow."""
@@ -91,6 +93,48 @@ def spent(sigma: float, rate: float, steps: int, delta: float, accountant: str) 
         prv.history = history
         epsilon = float(prv.get_epsilon(delta=delta, eps_error=max(0.01, by_rdp / 1000)))
     return epsilon, by_rdp, "prv"
+
+
+def noise_multiplier(privacy: PrivacySettings, count: int, batch_size: int, steps: int) -> float:
+    """The noise multiplier for ``steps`` steps on ``count`` samples: as given, or as the budget asks.
+
+    Raises:
+        UserError: not exactly one of epsilon and noise_multiplier, delta not below 1/``count``, or a
+            budget out of reach.
+    """
+    if privacy.delta >= 1 / count:
+        raise UserError(
+            f"delta={privacy.delta:g} is not below 1/N = {1 / count:.3g} for {count} training images, so "
+            f"that publishing one of them whole would count as private. Try delta={0.1 / count:.1g}."
+        )
+    if (privacy.epsilon is None) == (privacy.noise_multiplier is None):
+        raise UserError(
+            "private training takes either epsilon (the budget) or noise_multiplier (the noise itself); "
+            f"given: epsilon={privacy.epsilon}, noise_multiplier={privacy.noise_multiplier}."
+        )
+    if privacy.noise_multiplier is not None:
+        return privacy.noise_multiplier
+    assert privacy.epsilon is not None
+    rate = 1 / batches_per_epoch(count, batch_size)
+    return noise_for_budget(privacy.epsilon, privacy.delta, rate, steps, privacy.accountant)
+
+
+def guarantee(privacy: PrivacySettings, history: list[tuple[float, float, int]]) -> dict[str, float | str]:
+    """What ``history``, the accountant's (sigma, sampling rate, steps), guarantees; for records."""
+    (sigma, rate, steps), *others = history
+    assert not others
+    epsilon, epsilon_rdp, accountant = spent(sigma, rate, steps, privacy.delta, privacy.accountant)
+    return {
+        "epsilon": epsilon,
+        "epsilon_rdp": epsilon_rdp,
+        "delta": privacy.delta,
+        "sigma": float(sigma),
+        "sampling_rate": rate,
+        "steps": float(steps),
+        "clipping_norm": privacy.max_grad_norm,
+        "accountant": accountant,
+        "mode": privacy.mode,
+    }
 
 
 @contextlib.contextmanager

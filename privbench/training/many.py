@@ -9,8 +9,8 @@ import torch
 
 from privbench.core.errors import UserError
 from privbench.core.training import TrainedModel, TrainingJob
-from privbench.training.loop import train
 from privbench.training.plan import check_job
+from privbench.training.train import train
 
 Way = Literal["auto", "serial", "processes", "batched"]
 OnDone = Callable[[int, TrainedModel], None]

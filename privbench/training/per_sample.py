@@ -1,51 +1,38 @@
-"""Per-sample gradients as rows, for updates of single images and their inversion."""
+"""Which modules have per-sample gradients, as DP-SGD needs them."""
 
 from __future__ import annotations
 
-import torch
+from typing import Any, get_args
+
+from opacus.validators import ModuleValidator
 from torch import nn
-from torch.func import functional_call, grad, vmap
 
-from privbench.core.task import Task
+from privbench.core.errors import UserError
+from privbench.core.method import Method
 
 
-def gradients(module: nn.Module, task: Task, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """The gradient of each sample's loss with respect to the module's parameters.
+def check_private(model: Method, module: nn.Module) -> None:
+    """Refuse a module, built by ``model``, that has no per-sample gradients.
 
-    Differentiable in ``images``. The module runs in the mode that it is in; batch statistics would mix
-    samples, so that it should be evaluation mode.
-
-    Args:
-        module: the network.
-        task: whose criterion is the loss.
-        images: [N, C, H, W].
-        labels: [N, ...].
-
-    Returns:
-        float32 [N, P], parameters flattened in the order of ``module.parameters()``.
+    Raises:
+        UserError: the layer, and what to choose.
     """
-    return -local_changes(module, task, images, labels, steps=1, lr=1.0)
+    module.train()
+    errors = _errors(module)
+    if not errors:
+        return
+    leaves = [(name, part) for name, part in module.named_modules() if not list(part.children())]
+    bad = [f"{name} is a {type(part).__name__}" for name, part in leaves if _errors(part)]
+    why = f"layer {bad[0]}" if bad else str(errors[0]).partition(". ")[0]
+    norm = type(model).model_fields.get("norm")
+    advice = "a model without batch statistics (GroupNorm in place of BatchNorm)"
+    if norm is not None and "group" in get_args(norm.annotation):
+        advice = model.model_copy(update={"norm": "group"}).selector
+    raise UserError(
+        f"the model {model.selector!r} cannot be trained with DP-SGD, which needs each sample's gradient: "
+        f"{why}. Choose {advice}."
+    )
 
 
-def local_changes(
-    module: nn.Module, task: Task, images: torch.Tensor, labels: torch.Tensor, steps: int, lr: float
-) -> torch.Tensor:
-    """How each sample alone changes the weights by ``steps`` full steps of plain SGD: float32 [N, P].
-
-    Differentiable in ``images``; other arguments are those of ``gradients``.
-    """
-    params = {name: value.detach() for name, value in module.named_parameters()}
-    buffers = {name: value.detach() for name, value in module.named_buffers()}
-    criterion = task.criterion(reduction="mean")
-
-    def loss(weights: dict[str, torch.Tensor], image: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
-        outputs = functional_call(module, {**weights, **buffers}, (image[None],))
-        value: torch.Tensor = criterion(outputs, label[None])
-        return value
-
-    step = vmap(grad(loss))
-    weights = {name: value.expand(len(images), *value.shape) for name, value in params.items()}
-    for _ in range(steps):
-        slopes = step(weights, images, labels)
-        weights = {name: value - lr * slopes[name] for name, value in weights.items()}
-    return torch.cat([(weights[name] - value).flatten(1) for name, value in params.items()], dim=1)
+def _errors(module: nn.Module) -> list[Any]:
+    return list(ModuleValidator.validate(module, strict=False))

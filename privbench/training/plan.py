@@ -86,24 +86,22 @@ def check_job(job: TrainingJob) -> None:
     """Refuse data that cannot be trained on.
 
     Raises:
-        DataError: wrong shapes or types, no samples, or labels out of range.
+        DataError: wrong shapes or types, no samples, or labels or an augmentation that the task refuses.
     """
-    images, labels = job.images, job.labels
+    images = job.images
     if images.dim() != 5 or not images.is_floating_point() or len(images) == 0:
         raise DataError(
             f"training images must be floats of shape [versions, N, C, H, W], "
             f"not {images.dtype} of {list(images.shape)}"
         )
-    if labels.dtype != torch.int64 or labels.shape != images.shape[1:2]:
-        raise DataError(
-            f"training labels must be int64 of shape [{images.shape[1]}], one for each image, "
-            f"not {labels.dtype} of {list(labels.shape)}"
-        )
-    if len(labels) == 0:
+    if images.shape[1] == 0:
         raise DataError("there are no training images. Use a larger dataset or split.")
-    low, high = int(labels.min()), int(labels.max())
-    if low < 0 or high >= job.classes:
-        raise DataError(f"training labels must be from 0 to {job.classes - 1}, not from {low} to {high}")
+    if job.config.augment and not job.task.augmentable:
+        raise DataError(
+            f"the labels of the task {job.task.selector!r} say where in an image something is, and would be "
+            "wrong of images that augmentation moves. Train with augment=False."
+        )
+    job.task.check(job.labels, images.shape[1], job.outputs)
 
 
 def diverged(job: TrainingJob, epoch: int, loss: float) -> TrainingDiverged:

@@ -12,36 +12,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, get_args
+from typing import Any
 
 import torch
 from opacus import PrivacyEngine
-from opacus.validators import ModuleValidator
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from privbench.core.errors import UserError
-from privbench.core.method import Method
 from privbench.core.seeds import derive_seed
 from privbench.core.training import PrivacySettings, TrainedModel, TrainingJob
-from privbench.training.accounting import noise_for_budget, quiet, spent
+from privbench.training.accounting import guarantee, noise_multiplier, quiet
 from privbench.training.augment import Augmentation
-from privbench.training.loop import clock, final_weights, make_optimizer, prepare_module, set_rate
-from privbench.training.plan import (
-    batches_per_epoch,
-    diverged,
-    generator_for,
-    learning_rates,
-    total_steps,
-)
-
-Guarantee = dict[str, float | str]
+from privbench.training.environment import clock
+from privbench.training.modules import final_weights, prepare_module
+from privbench.training.optimizers import make_optimizer, set_rate
+from privbench.training.per_sample import check_private
+from privbench.training.plan import diverged, generator_for, learning_rates, total_steps
 
 
 def train_private(
     job: TrainingJob, device: torch.device, on_epoch: Callable[[int, int], None] | None = None
 ) -> TrainedModel:
-    """Train one model with DP-SGD; ``loop.train`` calls this for jobs with ``privacy``.
+    """Train one model with DP-SGD; ``train.train`` calls this for jobs with ``privacy``.
 
     An epoch is ceil(N / batch size) steps, each on a Poisson sample of rate 1/ceil(N / batch
     size). Clipped gradients are summed and divided by the expected batch size. No mixed precision.
@@ -56,8 +48,7 @@ def train_private(
     """
     privacy = job.privacy
     assert privacy is not None
-    count, steps = len(job.labels), total_steps(job)
-    sigma = _noise_multiplier(privacy, count, steps, job)
+    sigma = noise_multiplier(privacy, len(job.labels), job.config.batch_size, total_steps(job))
     # Per-sample gradients are contiguous, and fused optimisers want weights and gradients alike.
     module = prepare_module(job, device).to(memory_format=torch.contiguous_format)
     check_private(job.model, module)
@@ -70,7 +61,7 @@ def train_private(
         final_weights(job, module),
         losses,
         seconds,
-        _guarantee(privacy, engine.accountant.history),
+        guarantee(privacy, engine.accountant.history),
     )
 
 
@@ -86,7 +77,7 @@ def _make_private(
         batch_size=job.config.batch_size,
         generator=generator_for(job, "poisson"),
     )
-    criterion = nn.CrossEntropyLoss(label_smoothing=job.config.label_smoothing)
+    criterion = job.task.criterion(job.config.label_smoothing)
     wrapped, optimizer, *ghost, loader = engine.make_private(
         module=module,
         optimizer=make_optimizer(job.config, module),
@@ -153,65 +144,3 @@ def _run(
         if on_epoch is not None:
             on_epoch(number + 1, config.epochs)
     return tuple(losses)
-
-
-def _noise_multiplier(privacy: PrivacySettings, count: int, steps: int, job: TrainingJob) -> float:
-    if privacy.delta >= 1 / count:
-        raise UserError(
-            f"delta={privacy.delta:g} is not below 1/N = {1 / count:.3g} for {count} training images, so "
-            f"that publishing one of them whole would count as private. Try delta={0.1 / count:.1g}."
-        )
-    if (privacy.epsilon is None) == (privacy.noise_multiplier is None):
-        raise UserError(
-            "private training takes either epsilon (the budget) or noise_multiplier (the noise itself); "
-            f"given: epsilon={privacy.epsilon}, noise_multiplier={privacy.noise_multiplier}."
-        )
-    if privacy.noise_multiplier is not None:
-        return privacy.noise_multiplier
-    assert privacy.epsilon is not None
-    rate = 1 / batches_per_epoch(count, job.config.batch_size)
-    return noise_for_budget(privacy.epsilon, privacy.delta, rate, steps, privacy.accountant)
-
-
-def _guarantee(privacy: PrivacySettings, history: list[tuple[float, float, int]]) -> Guarantee:
-    (sigma, rate, steps), *others = history
-    assert not others
-    epsilon, epsilon_rdp, accountant = spent(sigma, rate, steps, privacy.delta, privacy.accountant)
-    return {
-        "epsilon": epsilon,
-        "epsilon_rdp": epsilon_rdp,
-        "delta": privacy.delta,
-        "sigma": float(sigma),
-        "sampling_rate": rate,
-        "steps": float(steps),
-        "clipping_norm": privacy.max_grad_norm,
-        "accountant": accountant,
-        "mode": privacy.mode,
-    }
-
-
-def check_private(model: Method, module: nn.Module) -> None:
-    """Refuse a module, built by ``model``, that has no per-sample gradients.
-
-    Raises:
-        UserError: the layer, and what to choose.
-    """
-    module.train()
-    errors = _errors(module)
-    if not errors:
-        return
-    leaves = [(name, part) for name, part in module.named_modules() if not list(part.children())]
-    bad = [f"{name} is a {type(part).__name__}" for name, part in leaves if _errors(part)]
-    why = f"layer {bad[0]}" if bad else str(errors[0]).partition(". ")[0]
-    norm = type(model).model_fields.get("norm")
-    advice = "a model without batch statistics (GroupNorm in place of BatchNorm)"
-    if norm is not None and "group" in get_args(norm.annotation):
-        advice = model.model_copy(update={"norm": "group"}).selector
-    raise UserError(
-        f"the model {model.selector!r} cannot be trained with DP-SGD, which needs each sample's gradient: "
-        f"{why}. Choose {advice}."
-    )
-
-
-def _errors(module: nn.Module) -> list[Any]:
-    return list(ModuleValidator.validate(module, strict=False))

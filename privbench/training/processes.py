@@ -1,4 +1,4 @@
-"""Many models on a CPU: one single-threaded process for each core.
+"""Many tasks on a CPU: one single-threaded process for each core.
 
 The processes (joblib's loky) stay alive between calls, since starting one costs seconds, and
 leave within about a second when their parent dies.
@@ -13,25 +13,22 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from importlib.machinery import PathFinder
+from collections.abc import Callable, Iterable, Sequence, Sized
+from typing import Any, TypeVar
 
-import cloudpickle  # type: ignore[import-untyped]
 import joblib
-import numpy as np
-import torch
 from joblib.externals.loky.backend import resource_tracker
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from privbench.core.errors import PrivbenchError, UserError
 from privbench.core.training import TrainedModel, TrainingJob
+from privbench.training._portable import Packed, pack, unpack
 from privbench.training._watch import leave_with
-from privbench.training.loop import train
+from privbench.training.train import train
 
 WORKERS_VARIABLE = "PRIVBENCH_WORKERS"
 
-EMPTY = torch.empty(0)
+T = TypeVar("T")
 
 
 def worker_count() -> int:
@@ -58,16 +55,35 @@ def train_in_processes(jobs: Sequence[TrainingJob], done: Callable[[int, Trained
     Raises:
         PrivbenchError: a process was killed. What a job raises is raised here as it is.
     """
-    for module in {type(job.model).__module__ for job in jobs}:
-        _make_portable(module)
-    # Made when a process is about to take them, so that few jobs at once are being handed over.
-    tasks = (
-        joblib.delayed(_work)(
-            index, replace(job, images=EMPTY, labels=EMPTY), _array(job.images), _array(job.labels)
-        )
-        for index, job in enumerate(jobs)
+    run_in_processes(train, [(job, "cpu") for job in jobs], done)
+
+
+def run_in_processes(
+    function: Callable[..., T], tasks: Iterable[tuple[Any, ...]], done: Callable[[int, T], None]
+) -> None:
+    """Call ``function`` once for each of ``tasks``, in as many processes as ``worker_count`` says.
+
+    Nothing is written to files. Torch computes on one thread in a process. The random state there is
+    that of the process: what ``function`` draws must come from seeds among its arguments.
+
+    Args:
+        function: what to call; it and its arguments may belong to a file given by its path.
+        tasks: the arguments of each call: plain data, methods, tensors (which arrive on the CPU), and
+            structures of them. Tasks without a length are taken one by one, shortly before they start.
+        done: called here, with the task's index and what ``function`` returned, as soon as each call
+            ends; the order is that of finishing.
+
+    Raises:
+        PrivbenchError: a process was killed. What a call raises is raised here as it is.
+    """
+    # Packed when a process is about to take them, so that few tasks at once are being handed over.
+    calls = (
+        joblib.delayed(_work)(index, sys.path, pack((function, arguments)))
+        for index, arguments in enumerate(tasks)
     )
-    workers = min(worker_count(), len(jobs))
+    workers = min(worker_count(), len(tasks)) if isinstance(tasks, Sized) else worker_count()
+    if not workers:
+        return
     _start_trackers()
     # Each process watches this one from its start on.
     watch = {"initializer": leave_with, "initargs": (os.getpid(),)}
@@ -84,12 +100,12 @@ def train_in_processes(jobs: Sequence[TrainingJob], done: Callable[[int, Trained
         # Processes inherit what is blocked: Ctrl-C reaches this one alone, which ends the others.
         unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            results = pool(tasks)
+            results = pool(calls)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
         try:
-            for index, trained, weights in results:
-                done(index, replace(trained, weights={k: torch.from_numpy(v) for k, v in weights.items()}))
+            for index, packed in results:
+                done(index, unpack(packed))
         except TerminatedWorkerError as error:
             raise PrivbenchError(
                 "a training process was killed, perhaps for lack of memory. Run again (finished models "
@@ -99,17 +115,18 @@ def train_in_processes(jobs: Sequence[TrainingJob], done: Callable[[int, Trained
             results.close()
 
 
-def _work(
-    index: int, job: TrainingJob, images: np.ndarray, labels: np.ndarray
-) -> tuple[int, TrainedModel, dict[str, np.ndarray]]:
-    trained = train(replace(job, images=torch.tensor(images), labels=torch.tensor(labels)), "cpu")
+def _work(index: int, path: list[str], packed: Packed) -> tuple[int, Packed]:
+    # This process may be older than the parent's last additions.
+    sys.path.extend(entry for entry in path if entry not in sys.path)
+    function, arguments = unpack(packed)
+    result = function(*arguments)
     if not gc.get_freeze_count():
         # The pool collects garbage after each job, which takes 0.1 s (a tenth of a small model's
         # training) unless what the imports have made is set aside.
         gc.collect()
         gc.freeze()
         atexit.register(gc.unfreeze)
-    return index, replace(trained, weights={}), {k: v.numpy() for k, v in trained.weights.items()}
+    return index, pack(result)
 
 
 def _start_trackers() -> None:
@@ -123,16 +140,3 @@ def _start_trackers() -> None:
         multiprocessing.resource_tracker.ensure_running()
     finally:
         sys.warnoptions.pop()
-
-
-def _array(tensor: torch.Tensor) -> np.ndarray:
-    return tensor.detach().cpu().contiguous().numpy()
-
-
-def _make_portable(name: str) -> None:
-    """Let the module's classes travel as code unless a new process finds the same module."""
-    module = sys.modules[name]
-    spec = PathFinder.find_spec(name.partition(".")[0])
-    found = spec is not None and ("." in name or spec.origin == getattr(module, "__file__", None))
-    if not found and name != "__main__":
-        cloudpickle.register_pickle_by_value(module)

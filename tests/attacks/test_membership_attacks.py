@@ -18,9 +18,10 @@ from privbench.core.images import LabelledImages
 from privbench.core.threat import Surface
 from privbench.core.training import TrainingConfig, TrainingJob
 from privbench.core.view import AdversaryView, Deployment
+from privbench.tasks.classes import Classes
 from privbench.training.many import train_many
 from privbench.training.modules import load_module
-from privbench.training.predict import log_probs
+from privbench.training.predict import answers
 
 SHADOWED = [
     "lira",
@@ -156,7 +157,15 @@ class _Plain:
 
     def job(self, data: LabelledImages, seed: int) -> TrainingJob:
         model = registry.create("model", "cnn")
-        return TrainingJob(model, self.config, data.images[None], data.labels, 10, seed)
+        return TrainingJob(
+            model=model,
+            task=Classes(),
+            config=self.config,
+            images=data.images[None],
+            labels=data.labels,
+            outputs=10,
+            seed=seed,
+        )
 
     def modules(self, jobs: list[TrainingJob]) -> list[torch.nn.Module]:
         return [
@@ -176,7 +185,7 @@ class _PlainShadows:
     modules: list[torch.nn.Module]
 
     def log_probs(self, images: torch.Tensor, draw: int = 0) -> torch.Tensor:
-        return torch.stack([log_probs(module, images) for module in self.modules])
+        return torch.stack([answers(module, images, Classes()) for module in self.modules])
 
 
 def _noisy_digits(epochs: int, shadows: int) -> dict[str, float]:
@@ -201,7 +210,9 @@ def _noisy_digits(epochs: int, shadows: int) -> dict[str, float]:
             return shadow_models
 
     view = AdversaryView(
-        Deployment(frozenset({Surface.SCORES}), scores=lambda images, query: log_probs(target, images)),
+        Deployment(
+            frozenset({Surface.SCORES}), scores=lambda images, query: answers(target, images, Classes())
+        ),
         public,
         Trained(),
         10,

@@ -14,9 +14,9 @@ from privbench.core.training import TrainingConfig
     ],
 )
 def test_few_images_train_for_the_least_number_of_steps(count, batch, epochs):
-    fitted = TrainingConfig(epochs=12, min_steps=200).fitted(count)
+    fitted = TrainingConfig(epochs=12, min_steps=200).for_size(count)
     assert (fitted.batch_size, fitted.epochs) == (batch, epochs)
-    assert fitted.fitted(count) == fitted
+    assert fitted.for_size(count) == fitted
     assert fitted.lr == pytest.approx(0.05 * (batch / 64) ** 0.5)
 
 

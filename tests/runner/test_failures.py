@@ -119,6 +119,7 @@ def test_a_place_in_a_training_process_is_known(monkeypatch, tmp_path):
 
     from privbench.core.training import TrainingConfig, TrainingJob
     from privbench.runner.trace import trace_of
+    from privbench.tasks.classes import Classes
     from privbench.training.many import train_many
 
     monkeypatch.setenv("PRIVBENCH_WORKERS", "2")
@@ -130,7 +131,15 @@ def test_a_place_in_a_training_process_is_known(monkeypatch, tmp_path):
         "    def feature_layers(self):\n        return ()\n"
     )
     model = registry.create("model", f"{tmp_path}/remote.py:Remote")
-    job = TrainingJob(model, TrainingConfig(), torch.rand(1, 16, 1, 8, 8), torch.arange(16) % 10, 10, 0)
+    job = TrainingJob(
+        model=model,
+        task=Classes(),
+        config=TrainingConfig(),
+        images=torch.rand(1, 16, 1, 8, 8),
+        labels=torch.arange(16) % 10,
+        outputs=10,
+        seed=0,
+    )
     with pytest.raises(ZeroDivisionError) as caught:
         train_many([job, job], "cpu", "processes")
     places, place = trace_of(caught.value, [model])

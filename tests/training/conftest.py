@@ -9,6 +9,7 @@ from torch import nn
 
 from privbench.core.model import Model
 from privbench.core.training import TrainingConfig, TrainingJob
+from privbench.tasks.classes import Classes
 
 
 class TinyCnn(Model):
@@ -19,7 +20,7 @@ class TinyCnn(Model):
     norm: str = "none"
     dropout: float = 0.0
 
-    def build(self, shape, classes):
+    def build(self, shape, outputs):
         channels, height, width = shape
         hidden = self.width * 2 * -(-height // 4) * -(-width // 4)
         norm = {
@@ -35,7 +36,7 @@ class TinyCnn(Model):
             nn.ReLU(),
             nn.Flatten(),
             nn.Dropout(self.dropout) if self.dropout else nn.Identity(),
-            nn.Linear(hidden, classes),
+            nn.Linear(hidden, outputs),
         )
 
     def feature_layers(self):
@@ -61,10 +62,29 @@ def tiny():
 def make_job(digits, tiny):
     """Build a job on the first ``count`` digits; keywords go to the training configuration."""
 
-    def make(count=120, seed=0, model=None, privacy=None, versions=1, start=0, dtype=torch.float32, **config):
+    def make(
+        count=120,
+        seed=0,
+        model=None,
+        privacy=None,
+        versions=1,
+        start=0,
+        dtype=torch.float32,
+        task=None,
+        **config,
+    ):
         images, labels = (values[start : start + count] for values in digits)
         stack = torch.stack([images.roll(v, 3) for v in range(versions)]).to(dtype)
         settings = {"epochs": 2, "batch_size": 32, **config}
-        return TrainingJob(model or tiny(), TrainingConfig(**settings), stack, labels, 10, seed, privacy)
+        return TrainingJob(
+            model=model or tiny(),
+            task=task or Classes(),
+            config=TrainingConfig(**settings),
+            images=stack,
+            labels=labels,
+            outputs=10,
+            seed=seed,
+            privacy=privacy,
+        )
 
     return make

@@ -8,12 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from privbench.core.errors import CorruptArtefact, DataError, TrainingDiverged
-from privbench.core.training import TrainingConfig
+from privbench.core.training import TrainingConfig, TrainingJob
+from privbench.tasks.classes import Classes
 from privbench.training.augment import MAX_SHIFT, Augmentation
-from privbench.training.loop import train
 from privbench.training.modules import build_module, load_module
 from privbench.training.plan import epochs, learning_rates
-from privbench.training.predict import log_probs
+from privbench.training.predict import answers
+from privbench.training.train import train
 
 SHAPE = (1, 8, 8)
 
@@ -24,7 +25,7 @@ def test_a_small_cnn_learns_real_digits(make_job, digits, tiny):
     trained = train(job, "cpu", lambda done, total: calls.append((done, total)))
     module = load_module(tiny(), SHAPE, 10, trained.weights, "cpu")
     images, labels = (values[1200:] for values in digits)
-    accuracy = float((log_probs(module, images).argmax(1) == labels).float().mean())
+    accuracy = float((answers(module, images, Classes()).argmax(1) == labels).float().mean())
     assert accuracy > 0.9
     assert calls == [(e, 15) for e in range(1, 16)]
     assert len(trained.losses) == 15
@@ -89,11 +90,10 @@ def test_versions_take_turns_by_epoch(make_job):
 @settings(max_examples=30, deadline=None)
 @given(count=st.integers(1, 200), batch_size=st.integers(1, 64), seed=st.integers(0, 2**62))
 def test_an_epoch_is_a_permutation_in_even_batches(count, batch_size, seed):
-    from privbench.core.training import TrainingJob
-
     config = TrainingConfig(epochs=2, batch_size=batch_size)
+    images, labels = torch.zeros(1, count, 1, 1, 1), torch.zeros(count, dtype=torch.int64)
     job = TrainingJob(
-        None, config, torch.zeros(1, count, 1, 1, 1), torch.zeros(count, dtype=torch.int64), 1, seed
+        model=None, task=Classes(), config=config, images=images, labels=labels, outputs=1, seed=seed
     )
     for epoch in epochs(job):
         sizes = [len(batch) for batch in epoch.batches]
@@ -144,7 +144,7 @@ def test_bad_data_are_refused(make_job):
         ({"labels": job.labels[:5]}, r"int64 of shape \[120\]"),
         ({"labels": job.labels.float()}, "int64"),
         ({"images": job.images[:, :0], "labels": job.labels[:0]}, "no training images"),
-        ({"classes": 3}, "from 0 to 2"),
+        ({"outputs": 3}, "from 0 to 2"),
     ):
         with pytest.raises(DataError, match=message):
             train(type(job)(**{**vars(job), **change}), "cpu")
@@ -202,16 +202,16 @@ def test_load_module_evaluates_and_refuses_other_weights(make_job, tiny):
         load_module(tiny(width=6), SHAPE, 10, trained.weights, "cpu")
 
 
-def test_log_probs(tiny, digits):
+def test_answers(tiny, digits):
     module = build_module(tiny(norm="batch", dropout=0.5), SHAPE, 10, 0)
     images = digits[0][:70]
-    result = log_probs(module, images, batch_size=16)
+    result = answers(module, images, Classes(), batch_size=16)
     assert module.training
     assert result.dtype == torch.float32
     assert result.shape == (70, 10)
     assert not result.is_inference()
-    assert torch.allclose(result, log_probs(module, images), atol=1e-5)
+    assert torch.allclose(result, answers(module, images, Classes()), atol=1e-5)
     assert torch.allclose(result.exp().sum(1), torch.ones(70), atol=1e-5)
     with torch.no_grad():
         assert torch.allclose(result, module.eval()(images).log_softmax(1), atol=1e-5)
-    assert log_probs(module, images[:0]).shape == (0, 10)
+    assert answers(module, images[:0], Classes()).shape == (0, 10)

@@ -16,10 +16,11 @@ import torch
 from privbench.core import registry
 from privbench.core.errors import DataError, TrainingDiverged, UserError
 from privbench.core.training import PrivacySettings, TrainedModel
-from privbench.training import loop
+from privbench.tasks.classes import Classes
+from privbench.training import loop, modules, precision
 from privbench.training.many import train_many
 from privbench.training.modules import load_module
-from privbench.training.predict import log_probs
+from privbench.training.predict import answers
 from privbench.training.processes import worker_count
 
 
@@ -36,7 +37,7 @@ def _distance(one: TrainedModel, other: TrainedModel, job, digits) -> float:
     images = digits[0][:200].to(job.images.dtype)
     shape = tuple(job.images.shape[2:])
     scores = [
-        log_probs(load_module(job.model, shape, job.classes, trained.weights, "cpu"), images)
+        answers(load_module(job.model, shape, job.outputs, trained.weights, "cpu"), images, job.task)
         for trained in (one, other)
     ]
     return float((scores[0] - scores[1]).abs().max())
@@ -171,7 +172,7 @@ def test_batched_leaves_what_cannot_be_batched_to_one_by_one(make_job, tiny):
 def test_batched_shrinks_its_chunks_when_memory_runs_out(make_job, monkeypatch):
     from privbench.training import batched
 
-    real, sizes = batched._train_chunk, []
+    real, sizes = batched.train_chunk, []
 
     def short_of_memory(jobs, device):
         sizes.append(len(jobs))
@@ -179,7 +180,7 @@ def test_batched_shrinks_its_chunks_when_memory_runs_out(make_job, monkeypatch):
             raise torch.OutOfMemoryError
         return real(jobs, device)
 
-    monkeypatch.setattr(batched, "_train_chunk", short_of_memory)
+    monkeypatch.setattr(batched, "train_chunk", short_of_memory)
     order: list[int] = []
     trained = train_many(
         [make_job(seed=s) for s in range(5)], "cpu", "batched", on_done=lambda index, _: order.append(index)
@@ -230,6 +231,7 @@ def test_processes_leave_when_their_parent_is_killed(tmp_path, moment, ending):
             from torch import nn
             from privbench.core.model import Model
             from privbench.core.training import TrainingConfig, TrainingJob
+            from privbench.tasks.classes import Classes
             from privbench.training.many import train_many
 
             class Own(Model):
@@ -240,8 +242,9 @@ def test_processes_leave_when_their_parent_is_killed(tmp_path, moment, ending):
                     return ()
 
             def job(epochs, seed):
-                return TrainingJob(Own(), TrainingConfig(epochs=epochs), torch.rand(1, 64, 1, 8, 8),
-                                   torch.arange(64) % 10, 10, seed)
+                return TrainingJob(model=Own(), task=Classes(), config=TrainingConfig(epochs=epochs),
+                                   images=torch.rand(1, 64, 1, 8, 8), labels=torch.arange(64) % 10,
+                                   outputs=10, seed=seed)
 
             if __name__ == "__main__":
                 if sys.argv[1] == "starting":
@@ -315,15 +318,16 @@ def test_batched_on_cuda_agrees_with_the_cpu(make_job, digits, optimizer):
 @pytest.mark.parametrize("way", ["serial", "batched"])
 def test_mixed_precision_learns_float32_weights(make_job, digits, way, monkeypatch):
     # What CUDA does, in bfloat16 on the CPU.
-    monkeypatch.setattr(loop, "half_precision", lambda device, dtype: torch.bfloat16)
-    monkeypatch.setattr(loop, "memory_format", lambda device: torch.channels_last)
+    monkeypatch.setattr(precision, "half_precision", lambda device, dtype: torch.bfloat16)
+    for module in (loop, modules):
+        monkeypatch.setattr(module, "memory_format", lambda device: torch.channels_last)
     jobs = [make_job(seed=s, count=1200, epochs=10) for s in range(2)]
     images, labels = (values[1200:] for values in digits)
     for job, trained in zip(jobs, train_many(jobs, "cpu", way), strict=True):
         assert all(value.dtype == torch.float32 for value in trained.weights.values())
         assert all(value.is_contiguous() for value in trained.weights.values())
         module = load_module(job.model, (1, 8, 8), 10, trained.weights, "cpu")
-        accuracy = (log_probs(module, images).argmax(1) == labels).float().mean()
+        accuracy = (answers(module, images, Classes()).argmax(1) == labels).float().mean()
         assert accuracy > 0.85
 
 
@@ -335,5 +339,5 @@ def test_mixed_precision_on_cuda_learns_as_well(make_job, digits, way):
     for job, trained in zip(jobs, train_many(jobs, "cuda", way), strict=True):
         assert all(value.dtype == torch.float32 for value in trained.weights.values())
         module = load_module(job.model, (1, 8, 8), 10, trained.weights, "cuda")
-        accuracy = (log_probs(module, images.cuda()).argmax(1).cpu() == labels).float().mean()
+        accuracy = (answers(module, images.cuda(), Classes()).argmax(1).cpu() == labels).float().mean()
         assert accuracy > 0.85

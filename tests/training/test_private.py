@@ -10,9 +10,10 @@ from opacus.accountants import PRVAccountant, RDPAccountant
 from privbench.core.errors import UserError
 from privbench.core.training import PrivacySettings
 from privbench.training.accounting import noise_for_budget, spent
-from privbench.training.loop import prepare_module, train
+from privbench.training.modules import prepare_module
 from privbench.training.plan import total_steps
 from privbench.training.private import _make_private
+from privbench.training.train import train
 
 CPU = torch.device("cpu")
 HUGE = 1e9
