@@ -31,7 +31,10 @@ class Decoder(ReconstructionAttack):
     needs: ClassVar[frozenset[str]] = frozenset({"features"})
 
     epochs: int | None = Field(
-        None, ge=1, le=2000, description="training epochs; by scale 20, 60 or 100, more where there are few images"
+        None,
+        ge=1,
+        le=2000,
+        description="training epochs; by scale 20, 60 or 100, more where there are few images",
     )
     width: int = Field(64, ge=8, le=1024, description="channels of the smallest map")
 

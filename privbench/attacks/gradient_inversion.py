@@ -76,7 +76,9 @@ class GradientInversion(ReconstructionAttack):
         generator = torch.Generator().manual_seed(view.seed("start", start))
         images = torch.rand(len(sent), *shape, generator=generator).to(view.device).requires_grad_()
         optimizer = torch.optim.Adam([images], lr=self.lr)
-        schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, [int(steps * part) for part in _DECAYS], 0.1)
+        schedule = torch.optim.lr_scheduler.MultiStepLR(
+            optimizer, [int(steps * part) for part in _DECAYS], 0.1
+        )
         target = torch.nn.functional.normalize(sent, dim=1)
         curve = []
         for _ in range(steps):

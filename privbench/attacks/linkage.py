@@ -31,9 +31,7 @@ def sorted_windows(images: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
 def nearness(queries: torch.Tensor, release: torch.Tensor) -> torch.Tensor:
     """Minus the Euclidean distance of each query [N, D] to the nearest release [M, D]: float64 [N]."""
     rows = max(1, _BLOCK // max(1, len(release) * 8))
-    least = [
-        torch.cdist(part.double(), release.double()).amin(dim=1) for part in torch.split(queries, rows)
-    ]
+    least = [torch.cdist(part.double(), release.double()).amin(dim=1) for part in torch.split(queries, rows)]
     return -torch.cat(least)
 
 

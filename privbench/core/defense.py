@@ -97,9 +97,7 @@ class TrainingDefense(Defense):
         """Settings for differentially private training on ``count`` samples, or None."""
         return None
 
-    def training_job(
-        self, private: LabelledImages, public: LabelledImages, trainer: Trainer
-    ) -> TrainingJob:
+    def training_job(self, private: LabelledImages, public: LabelledImages, trainer: Trainer) -> TrainingJob:
         """The training of the model; version 0 of its images is exactly what is released."""
         data = self.training_set(private, public, trainer.seed)
         first = trainer.keys_seed
@@ -145,9 +143,7 @@ class EncoderDefense(TrainingDefense):
     surfaces = frozenset({"features", "scores"})
 
     @abstractmethod
-    def encode(
-        self, model: Model, module: torch.nn.Module, images: torch.Tensor, keys: Keys
-    ) -> torch.Tensor:
+    def encode(self, model: Model, module: torch.nn.Module, images: torch.Tensor, keys: Keys) -> torch.Tensor:
         """Features, float32 [N, D], of ``images`` [N, C, H, W] by the trained ``module``.
 
         ``model`` is the run's model, which names its layers.

@@ -41,9 +41,7 @@ class Options(BaseModel):
         except ValidationError as error:
             detail = error.errors(include_url=False)[0]
             name = str(detail["loc"][0]) if detail["loc"] else "options"
-            raise UserError(
-                f"--{name.replace('_', '-')} {detail['input']}: {expected(detail)}."
-            ) from None
+            raise UserError(f"--{name.replace('_', '-')} {detail['input']}: {expected(detail)}.") from None
 
     def __str__(self) -> str:
         """``epochs=5,optimizer=st-adam``; empty where nothing is overridden."""

@@ -8,15 +8,11 @@ plugins are code and run as such.
 
 from __future__ import annotations
 
-import ast
-import hashlib
 import importlib
 import importlib.metadata
 import importlib.util
 import inspect
 import pkgutil
-import sys
-import traceback
 from collections.abc import Callable, Collection
 from functools import cache
 from pathlib import Path
@@ -24,6 +20,7 @@ from typing import TypeVar, get_args
 
 from privbench.core.errors import UserError, unknown
 from privbench.core.method import Kind, Method
+from privbench.core.plugin_files import load_file, registered_classes
 from privbench.core.selector import Selector, parse_selector
 
 PACKAGES: dict[Kind, str] = {
@@ -191,34 +188,10 @@ def _no_class(kind: Kind, text: str) -> UserError:
             f"{text!r}: {prefix} reads data, and {path!r} is Python code. "
             f"For {_a(kind)} of your own write {path}:ClassName."
         )
-    classes = _registered_classes(Path(text).expanduser())
+    classes = registered_classes(Path(text).expanduser())
     written = " or ".join(f"{text}:{name}" for name in classes) or f"{text}:ClassName"
     missing = "" if Path(text).expanduser().is_file() else " (and there is no such file)"
     return UserError(f"{kind} {text!r} names a file, not a class{missing}. Write {written}.")
-
-
-def _registered_classes(path: Path) -> list[str]:
-    """The classes below ``@register`` in a file, read without running it."""
-    try:
-        tree = ast.parse(path.read_bytes())
-    except (OSError, SyntaxError, ValueError):
-        return []
-    return [
-        node.name
-        for node in tree.body
-        if isinstance(node, ast.ClassDef)
-        and any("register" in ast.unparse(decorator) for decorator in node.decorator_list)
-    ]
-
-
-def _failure(path: Path, error: BaseException) -> str:
-    """``file:line: message`` for what went wrong while the file at ``path`` was read."""
-    if isinstance(error, SyntaxError):
-        return f"{error.filename or path}:{error.lineno}: {type(error).__name__}: {error.msg}"
-    frames = traceback.extract_tb(error.__traceback__)
-    line = next((frame.lineno for frame in reversed(frames) if frame.filename == str(path)), None)
-    where = f"{path}:{line}" if line else str(path)
-    return f"{where}: {type(error).__name__}: {error}"
 
 
 def _from_path(kind: Kind, text: str) -> type[Method]:
@@ -226,26 +199,9 @@ def _from_path(kind: Kind, text: str) -> type[Method]:
     path = Path(file_name).expanduser().resolve()
     if not path.is_file():
         raise UserError(f"no file {file_name!r} for the {kind} {text!r}. Give PATH.py:ClassName.")
-    # The same in every process.
-    digest = hashlib.sha256(str(path).encode()).hexdigest()[:16]
-    module_name = f"privbench_plugin_{path.stem}_{digest}"
-    module = sys.modules.get(module_name)
-    if module is None:
-        spec = importlib.util.spec_from_file_location(module_name, path)
-        if spec is None or spec.loader is None:
-            raise UserError(f"{file_name!r} cannot be read as Python code.")
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[module_name] = module
-        if str(path.parent) not in sys.path:
-            # Last, so that a file's neighbours hide nothing that is installed.
-            sys.path.append(str(path.parent))
-        try:
-            spec.loader.exec_module(module)
-        except (Exception, SystemExit) as error:
-            del sys.modules[module_name]
-            raise UserError(f"{file_name!r} failed while it was read: {_failure(path, error)}") from error
+    module = load_file(path)
     value = getattr(module, class_name, None)
     if value is None:
-        classes = [n for n, v in vars(module).items() if inspect.isclass(v) and v.__module__ == module_name]
-        raise unknown(f"class in {file_name!r}:", class_name, classes)
+        own = [n for n, v in vars(module).items() if inspect.isclass(v) and v.__module__ == module.__name__]
+        raise unknown(f"class in {file_name!r}:", class_name, own)
     return _checked(kind, value, text)

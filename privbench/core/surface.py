@@ -83,9 +83,7 @@ class Surface(Method):
         """What ``none`` releases: by default the images themselves."""
         return data.images[index]
 
-    def release_null(
-        self, deployment: Deployment, data: LabelledImages, index: torch.Tensor
-    ) -> torch.Tensor:
+    def release_null(self, deployment: Deployment, data: LabelledImages, index: torch.Tensor) -> torch.Tensor:
         """What ``blackout`` releases: by default uniform noise in the shape of ``none``'s release."""
         shape = self.release_plain(deployment, data, index[:1]).shape[1:]
         keys = Keys.fresh(deployment.keys_seed, len(data), data.images.device)

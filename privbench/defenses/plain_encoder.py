@@ -28,9 +28,7 @@ class PlainEncoder(EncoderDefense):
         "", description="the model's layer, as `feature_layers` names them; by default the deepest"
     )
 
-    def encode(
-        self, model: Model, module: torch.nn.Module, images: torch.Tensor, keys: Keys
-    ) -> torch.Tensor:
+    def encode(self, model: Model, module: torch.nn.Module, images: torch.Tensor, keys: Keys) -> torch.Tensor:
         """The layer's outputs as one vector an image, float32 [N, D].
 
         Raises:
@@ -40,4 +38,3 @@ class PlainEncoder(EncoderDefense):
 
         layer = self.layer or model.feature_layers()[-1]
         return capture(module, images, [layer])[layer].flatten(1).float()
-

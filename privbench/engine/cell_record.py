@@ -42,7 +42,11 @@ def make_record(setting: Setting, planned: PlannedCell, **fields: Any) -> Record
         },
         provenance=Provenance(
             config={
-                **{method.kind: method.model_dump(mode="json") for method in methods if method.kind != "surface"},
+                **{
+                    method.kind: method.model_dump(mode="json")
+                    for method in methods
+                    if method.kind != "surface"
+                },
                 "classes": _outputs(setting),
                 "training": setting.config.model_dump(mode="json"),
                 "options": setting.options.model_dump(mode="json", exclude_none=True),

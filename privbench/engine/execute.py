@@ -137,9 +137,7 @@ def play(session: Session, adversary: Adversary) -> Played:
     answer = session.executor.guess(adversary, challenge)
     guess = adversary.game.check(challenge, answer.guess)
     seconds = time.perf_counter() - start
-    return Played(
-        guess, dict(sorted(adversary.queries.items())), answer.log, seconds, session.executor.flags
-    )
+    return Played(guess, dict(sorted(adversary.queries.items())), answer.log, seconds, session.executor.flags)
 
 
 def _kept(session: Session, key: str) -> Played | None:
@@ -148,9 +146,7 @@ def _kept(session: Session, key: str) -> Played | None:
         return None
     tensors, note = found
     notes: dict[str, Any] = dict(note)
-    return Played(
-        tensors["guess"], notes["queries"], notes["log"], notes["seconds"], tuple(notes["flags"])
-    )
+    return Played(tensors["guess"], notes["queries"], notes["log"], notes["seconds"], tuple(notes["flags"]))
 
 
 def _keep(session: Session, key: str, played: Played) -> None:

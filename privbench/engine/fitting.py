@@ -87,6 +87,7 @@ def fit_shadows(
         seeds: of ``shadow_seeds``.
         done: called with the number of a seed and its model as soon as it is fitted.
     """
+
     def half(seed: int) -> LabelledImages:
         return data[shadow_members(seed, len(data)).to(data.images.device)]
 
@@ -100,4 +101,3 @@ def fit_shadows(
         return
     for number, (seed, trainer) in enumerate(zip(seeds, trainers, strict=True)):
         done(number, defense.fit(half(seed), public, trainer))
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+
 import torch
 
 from privbench.core.attack import Attack
@@ -27,7 +28,9 @@ class Linkage(Membership):
     membership game and shrink every leakage there.
     """
 
-    source = "privbench's; Samarati and Sweeney, Protecting privacy when disclosing information, 1998 (linking)"
+    source = (
+        "privbench's; Samarati and Sweeney, Protecting privacy when disclosing information, 1998 (linking)"
+    )
     played_on = frozenset({"images", "features", "updates", "ciphertexts"})
     beside = frozenset({"protect", "scores", "weights"})
 

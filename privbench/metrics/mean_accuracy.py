@@ -7,8 +7,8 @@ import torch
 from privbench.core.game import Truth
 from privbench.core.metric import MeanMetric, ScoringContext
 from privbench.core.registry import register
-from privbench.metrics._attributes import answered_columns
 from privbench.metrics._attribute import target_pairs
+from privbench.metrics._attributes import answered_columns
 
 
 @register("mean-accuracy")

@@ -7,8 +7,8 @@ import torch
 from privbench.core.game import Truth
 from privbench.core.metric import Columns, Metric, ScoringContext
 from privbench.core.registry import register
-from privbench.metrics._attributes import answered_columns
 from privbench.metrics._attribute import target_pairs
+from privbench.metrics._attributes import answered_columns
 from privbench.metrics._mcc import matthews
 
 

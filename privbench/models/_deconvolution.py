@@ -29,7 +29,12 @@ class Deconvolution(nn.Module):
         have = width
         for _ in range(steps):
             want = max(have // 2, 16)
-            parts += [nn.Upsample(scale_factor=2), nn.Conv2d(have, want, 3, padding=1), nn.GroupNorm(4, want), nn.ReLU()]
+            parts += [
+                nn.Upsample(scale_factor=2),
+                nn.Conv2d(have, want, 3, padding=1),
+                nn.GroupNorm(4, want),
+                nn.ReLU(),
+            ]
             have = want
         self.draw = nn.Sequential(*parts, nn.Conv2d(have, channels, 3, padding=1))
 

@@ -36,6 +36,10 @@ class Cache:
             self._warn(f"{error}; it will be rebuilt")
             return None
 
+    def save(self, path: Path, tensors: dict[str, torch.Tensor], note: dict[str, Any]) -> None:
+        """Store tensors with a note."""
+        write_tensors(path, tensors, note)
+
     def load_model(self, path: Path) -> TrainedModel | None:
         """A trained model from ``path``, or None."""
         found = self.load(path)

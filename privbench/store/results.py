@@ -13,7 +13,7 @@ from privbench.core.hashing import text_hash
 from privbench.core.records import Cell, Record, dump_record, load_record
 from privbench.store.artefacts import TEMPORARY, read_tensors, write_tensors, write_text
 
-_CLUSTERS = "clusters"
+_CLUSTERS, _INDEX = "clusters", "index"
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,14 @@ class Result:
         record: the record.
         columns: for each metric, its per-sample columns [N].
         clusters: int64 [N] or None, the identity behind each sample.
+        index: int64 [N] or None, which samples of the seed's whole challenge these are, where the
+            adversary knew the others.
     """
 
     record: Record
     columns: dict[str, dict[str, torch.Tensor]] = field(default_factory=dict)
     clusters: torch.Tensor | None = None
+    index: torch.Tensor | None = None
 
 
 def result_path(out: Path, cell: Cell) -> Path:
@@ -43,8 +46,9 @@ def save_result(out: Path, result: Result) -> Path:
     """Write the columns, then the record, each whole or not at all; return the record's path."""
     path = result_path(out, result.record.cell)
     named = {f"{m}/{name}": t for m, cols in result.columns.items() for name, t in cols.items()}
-    if result.clusters is not None:
-        named[_CLUSTERS] = result.clusters
+    for name, values in ((_CLUSTERS, result.clusters), (_INDEX, result.index)):
+        if values is not None:
+            named[name] = values
     if named:
         # Metrics of one game share columns; each distinct column is stored once.
         stored: dict[str, torch.Tensor] = {}
@@ -88,11 +92,11 @@ def load_result(path: Path) -> Result:
         raise CorruptArtefact(f"{path.with_suffix('.safetensors')} belongs to another record")
     columns: dict[str, dict[str, torch.Tensor]] = {}
     for name, key in place.items():
-        if name != _CLUSTERS:
+        if name not in {_CLUSTERS, _INDEX}:
             metric, _, column = name.partition("/")
             columns.setdefault(metric, {})[column] = stored[key].double()
-    clusters = stored[place[_CLUSTERS]].long() if _CLUSTERS in place else None
-    return Result(record, columns, clusters)
+    clusters, index = (stored[place[n]].long() if n in place else None for n in (_CLUSTERS, _INDEX))
+    return Result(record, columns, clusters, index)
 
 
 def load_results(folder: Path) -> list[Result]:

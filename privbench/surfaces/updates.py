@@ -63,13 +63,16 @@ class Updates(Surface):
         labels = deployment.task.labels(data)[index]
         return -gradients(deployment.module, deployment.task, data.images[index], labels)
 
-    def release_null(
-        self, deployment: Deployment, data: LabelledImages, index: torch.Tensor
-    ) -> torch.Tensor:
+    def release_null(self, deployment: Deployment, data: LabelledImages, index: torch.Tensor) -> torch.Tensor:
         """Normal noise of the size of a gradient."""
         width = sum(p.numel() for p in deployment.module.parameters())
         keys = Keys.fresh(deployment.keys_seed, len(data), data.images.device)
-        return torch.cat(
-            [keys[index[i : i + _BATCH].to(data.images.device)].normal(width) for i in range(0, len(index), _BATCH)]
-        ) / width**0.5
-
+        return (
+            torch.cat(
+                [
+                    keys[index[i : i + _BATCH].to(data.images.device)].normal(width)
+                    for i in range(0, len(index), _BATCH)
+                ]
+            )
+            / width**0.5
+        )

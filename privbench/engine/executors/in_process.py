@@ -67,7 +67,7 @@ class InProcess:
                 guess, log = run_attack(adversary.attack, asked, {**fields, **given}, LocalPort(adversary))
             except KeyboardInterrupt:
                 raise
-            except BaseException as error:  # noqa: BLE001 - a plugin may raise anything
+            except BaseException as error:
                 raise AttackFailed(*failure(error, adversary.attack)) from error
         return Answer(guess, log)
 

@@ -18,7 +18,7 @@ import cloudpickle  # type: ignore[import-untyped]
 import torch
 
 from privbench.core.method import Method
-from privbench.core.registry import loaded_files
+from privbench.core.plugin_files import loaded_files
 
 
 class _Packer(cloudpickle.Pickler):  # type: ignore[misc]
@@ -50,7 +50,9 @@ class _Unpacker(pickle.Unpickler):
         return self._tensors[name].to(device)
 
 
-def packed(content: object, methods: Iterable[Method], path: Sequence[str]) -> tuple[bytes, dict[str, torch.Tensor]]:
+def packed(
+    content: object, methods: Iterable[Method], path: Sequence[str]
+) -> tuple[bytes, dict[str, torch.Tensor]]:
     """``content`` as bytes and tensors.
 
     Args:
