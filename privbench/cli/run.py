@@ -15,7 +15,7 @@ from privbench.cli.progress import Reporter
 from privbench.core.errors import CannotWrite, UserError, counted
 from privbench.core.records import dump_record
 from privbench.engine.device import check_device, resolve_device
-from privbench.runner.plan import Plan, make_plan
+from privbench.engine.plan import Plan, make_plan
 
 
 def run(
@@ -72,7 +72,7 @@ def _execute(plan: Plan, device: str, out: Path, *, quiet: bool, as_json: bool) 
     from privbench.report.figures.galleries import write_galleries
     from privbench.report.figures.roc import write_roc
     from privbench.report.writers.console import print_results
-    from privbench.runner.run import run_plan
+    from privbench.engine.run import run_plan
 
     start = time.perf_counter()
     results, reused = [], 0

@@ -1,0 +1,1 @@
+"""Where guesses run: processes that do not hold the truth, and how the engine talks to them."""
