@@ -9,7 +9,10 @@ import torch
 from privbench.core.errors import DataError, PrivbenchError
 from privbench.core.game import Truth
 from privbench.core.metric import Columns
-from privbench.metrics._checks import finite, slices
+from privbench.metrics._checks import finite
+
+_CACHED = 2**17
+"""Numbers of 8 bytes, of which a block and what is computed from it hold several times as many."""
 
 
 def membership_columns(truth: Truth, guess: torch.Tensor) -> Columns:
@@ -33,8 +36,9 @@ def membership_columns(truth: Truth, guess: torch.Tensor) -> Columns:
 
 
 def weight_blocks(weights: torch.Tensor) -> Iterator[torch.Tensor]:
-    """The rows of ``weights`` [R, N] in blocks that fit the memory."""
-    return (weights[part] for part in slices(len(weights), weights.shape[1]))
+    """The rows of ``weights`` [R, N] in blocks that fit a processor's cache, which binds sums over them."""
+    rows = max(1, _CACHED // weights.shape[1])
+    return (weights[start : start + rows] for start in range(0, len(weights), rows))
 
 
 def roc_steps(columns: Columns) -> tuple[torch.Tensor, torch.Tensor]:

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from privbench.core.seeds import seed_list
 from privbench.rating.board import Board, make_boards
-from privbench.report.figures.pareto import privacy_utility_png
+from privbench.report.figures.pareto import write_pareto
 from privbench.report.text import code
 from privbench.report.writers.csv import cells_csv, defenses_csv
 from privbench.report.writers.markdown import board_markdown
 from privbench.report.writers.markdown_table import markdown_table
-from privbench.store.artefacts import write_bytes, write_text
+from privbench.store.artefacts import write_text
 from privbench.store.results import Result
 
 
@@ -36,8 +36,7 @@ def write_leaderboards(results: Iterable[Result], out: Path) -> list[Path]:
         for name, text in texts.items():
             write_text(out / name, text)
             written.append(out / name)
-        write_bytes(out / f"{board.slug}.png", privacy_utility_png(board))
-        written.append(out / f"{board.slug}.png")
+        written.append(write_pareto(board, out / f"{board.slug}.png"))
     write_text(out / "README.md", index_markdown(boards))
     return [*written, out / "README.md"]
 

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -52,7 +53,8 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode("utf-8"))
 
 
-def _digest(tensors: dict[str, torch.Tensor], note: str) -> str:
+def tensors_hash(tensors: Mapping[str, torch.Tensor], note: str = "") -> str:
+    """SHA-256 of ``note`` and of the names, types, shapes and values of CPU ``tensors``."""
     digest = hashlib.sha256(note.encode())
     for name in sorted(tensors):
         tensor = tensors[name].contiguous()
@@ -68,7 +70,7 @@ def write_tensors(path: Path, tensors: dict[str, torch.Tensor], note: dict[str, 
     """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     text = json.dumps(note, sort_keys=True)
-    write_bytes(path, _in_order(save(tensors, {"note": text, "sha256": _digest(tensors, text)})))
+    write_bytes(path, _in_order(save(tensors, {"note": text, "sha256": tensors_hash(tensors, text)})))
 
 
 def _in_order(content: bytes) -> bytes:
@@ -93,7 +95,7 @@ def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, object]
         length = int.from_bytes(content[:8], "little")
         metadata = json.loads(content[8 : 8 + length])["__metadata__"]
         note = metadata["note"]
-        if metadata["sha256"] != _digest(tensors, note):
+        if metadata["sha256"] != tensors_hash(tensors, note):
             raise CorruptArtefact(f"{path} does not match its checksum")
         return tensors, json.loads(note)
     except (SafetensorError, OSError, KeyError, ValueError) as error:

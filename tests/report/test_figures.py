@@ -4,8 +4,9 @@ from factory import controls, defended, membership_columns, result
 
 from privbench.core.errors import PrivbenchError
 from privbench.rating.board import make_boards
+from privbench.report.figures import png, roc
 from privbench.report.figures.gallery import write_gallery
-from privbench.report.figures.pareto import privacy_utility_png
+from privbench.report.figures.pareto import write_pareto
 from privbench.report.figures.roc import mean_curve, write_roc
 
 PNG = b"\x89PNG"
@@ -34,11 +35,12 @@ def test_gallery_refuses_what_is_no_picture(tmp_path, bad):
         write_gallery(tmp_path / "g.png", "t", bad, bad, {})
 
 
-def test_plot_repeats_and_needs_no_rated_defense():
+def test_plot_repeats_and_needs_no_rated_defense(tmp_path):
     (board,) = make_boards([*controls(), *defended("x", 18)])
-    assert privacy_utility_png(board) == privacy_utility_png(board)
+    one, two = (write_pareto(board, tmp_path / name).read_bytes() for name in ("1.png", "2.png"))
+    assert one == two
     (empty,) = make_boards(defended("x", 18))
-    assert privacy_utility_png(empty).startswith(PNG)
+    assert write_pareto(empty, tmp_path / "3.png").read_bytes().startswith(PNG)
 
 
 def test_mean_curve_is_the_mean_of_steps():
@@ -65,3 +67,50 @@ def test_roc_pictures(tmp_path):
     first = paths[0].read_bytes()
     assert first.startswith(PNG)
     assert write_roc(found[::-1], tmp_path)[0].read_bytes() == first
+
+
+def test_every_game_with_an_auc_has_curves(tmp_path):
+    # Made by hand, since the records' type knows the games that there are.
+    played = result("vim", "lira", membership_columns(1.0), game="membership")
+    other = result("vim", "lira", membership_columns(1.0), game="reconstruction")
+    names = {path.name for path in write_roc([played, other], tmp_path)}
+    assert names == {"roc-toy-cnn-small-p1-vim.png", "roc-toy-cnn-small-p1-vim-reconstruction.png"}
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The titles of the ROC pictures that were really drawn."""
+    titles = []
+    real = roc._draw
+    monkeypatch.setattr(roc, "_draw", lambda title, *a: titles.append(title) or real(title, *a))
+    return titles
+
+
+def played(shift=1.0, seed=0):
+    return [result("x", "lira", membership_columns(shift), game="membership", seed=seed)]
+
+
+def test_what_is_there_already_is_not_drawn_again(tmp_path, drawn):
+    (path,) = write_roc(played(), tmp_path)
+    before = path.read_bytes()
+    assert write_roc(played(), tmp_path) == [path]
+    assert path.read_bytes() == before
+    assert len(drawn) == 1
+
+
+@pytest.mark.parametrize("change", ["scores", "seeds", "torn", "code"])
+def test_what_is_not_the_same_is_drawn_again(tmp_path, drawn, monkeypatch, change):
+    (path,) = write_roc(played(), tmp_path)
+    before = path.read_bytes()
+    results = played()
+    if change == "scores":
+        results = played(shift=1.1)
+    elif change == "seeds":
+        results += played(shift=2.0, seed=1)
+    elif change == "torn":
+        path.write_bytes(before[:-20])
+    else:
+        monkeypatch.setattr(png, "_code_hash", lambda *files: "edited")
+    write_roc(results, tmp_path)
+    assert len(drawn) == 2
+    assert (path.read_bytes() == before) == (change == "torn")

@@ -6,12 +6,18 @@ import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
 from privbench.core.errors import PrivbenchError
-from privbench.report.figures.pareto import png
-from privbench.store.artefacts import write_bytes
+from privbench.report.figures.png import write_png
+from privbench.store.artefacts import tensors_hash
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_CODE = ("report/figures/gallery.py", "metrics/psnr.py", "metrics/ssim.py")
 
 
 def write_gallery(
@@ -43,11 +49,12 @@ def write_gallery(
     for name, images in columns.items():
         if tuple(images.shape) != shape:
             raise PrivbenchError(f"{name!r} has shape {tuple(images.shape)}; the originals have {shape}")
-    write_bytes(path, _draw(title, {n: i.detach().float().cpu().clamp(0, 1) for n, i in columns.items()}))
-    return path
+    pictures = {name: images.detach().float().cpu().clamp(0, 1) for name, images in columns.items()}
+    shown = repr((title, list(pictures), tensors_hash(pictures)))
+    return write_png(path, shown, lambda: _draw(title, pictures), _CODE)
 
 
-def _draw(title: str, columns: Mapping[str, torch.Tensor]) -> bytes:
+def _draw(title: str, columns: Mapping[str, torch.Tensor]) -> Figure:
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
@@ -84,7 +91,7 @@ def _draw(title: str, columns: Mapping[str, torch.Tensor]) -> bytes:
             axes.set_xlabel(below[row], fontsize=7, labelpad=2)
             if row == 0:
                 axes.set_title(_wrapped(name), fontsize=8)
-    return png(figure)
+    return figure
 
 
 def _decibels(value: float) -> str:

@@ -1,33 +1,39 @@
-"""Pictures of a board: what a defense keeps private against what it leaves usable."""
+"""A board as one picture: what a defense keeps private against what it leaves usable."""
 
 from __future__ import annotations
 
-import io
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from privbench.core.controls import NULL
+from privbench.core.records import Figure as Measurement
 from privbench.rating.board import Board
 from privbench.rating.defense_rows import DefenseRow
 from privbench.rating.worst_case import BROKEN_ABOVE
+from privbench.report.columns.forms import Leakage, Measured
+from privbench.report.figures.png import write_png
+from privbench.report.text import exact
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#7b3294", "#8c564b")
 _SHAPES = "osD^vPX*"
+_CODE = ("report/figures/pareto.py",)
 
 
-def png(figure: Figure, dpi: int = 110) -> bytes:
-    """The figure as PNG; the same figure gives the same bytes."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
+def write_pareto(board: Board, path: Path) -> Path:
+    """Write the picture of ``board`` to ``path``, where it is not there already; return the path."""
+    # Rounded, so that rounding errors are no difference.
+    shown = [
+        (row.defense, _remark(row), Leakage().csv(row.overall.leakage), Measured().csv(_utility(row)))
+        for row in board.defenses
+    ]
+    whole = repr((board.key, board.utility_metric, exact(board.resolution()), shown))
+    return write_png(path, whole, lambda: _draw(board), _CODE)
 
-    FigureCanvasAgg(figure)
-    out = io.BytesIO()
-    figure.savefig(out, format="png", dpi=dpi, metadata={"Software": None}, bbox_inches="tight")
-    return out.getvalue()
 
-
-def privacy_utility_png(board: Board) -> bytes:
+def _draw(board: Board) -> Figure:
     """Privacy (one minus the bound on leakage) against utility, a point for each rated defense.
 
     Bars are two-sided 95% intervals. Points are numbered; the legend names them, in the order of
@@ -39,7 +45,7 @@ def privacy_utility_png(board: Board) -> bytes:
     axes = figure.subplots()
     drawn: list[tuple[float, float]] = []
     for row in board.defenses:
-        utility = row.utility.get(row.utility_metric)
+        utility = _utility(row)
         leak = row.overall.leakage
         if leak is None or utility is None or utility.value is None:
             continue
@@ -72,7 +78,11 @@ def privacy_utility_png(board: Board) -> bytes:
         _number(axes, drawn)
     else:
         axes.text(0.5, 0.5, "no defense is rated", ha="center", transform=axes.transAxes)
-    return png(figure)
+    return figure
+
+
+def _utility(row: DefenseRow) -> Measurement | None:
+    return row.utility.get(row.utility_metric)
 
 
 def _remark(row: DefenseRow) -> str:

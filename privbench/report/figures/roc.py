@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
 from privbench.core.controls import is_floor
 from privbench.core.file_names import slug
 from privbench.rating.grouping import by_board
-from privbench.report.figures.pareto import png
-from privbench.store.artefacts import write_bytes
+from privbench.report.figures.png import write_png
+from privbench.store.artefacts import tensors_hash
 from privbench.store.results import Result
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 _METRIC = "auc"
+_CODE = ("report/figures/roc.py", "metrics/_roc.py")
 
 
 def write_roc(results: Iterable[Result], folder: Path) -> list[Path]:
@@ -35,8 +41,8 @@ def write_roc(results: Iterable[Result], folder: Path) -> list[Path]:
         for (defense, game), attacks in sorted(found.items()):
             which = "" if game == "membership" else f"-{game}"
             path = folder / f"roc-{key.file_name()}-{slug(defense)}{which}.png"
-            write_bytes(path, _draw(f"{defense} on {key.dataset}", attacks))
-            written.append(path)
+            title = f"{defense} on {key.dataset}"
+            written.append(write_png(path, _shown(title, attacks), partial(_draw, title, attacks), _CODE))
     return written
 
 
@@ -54,7 +60,15 @@ def mean_curve(results: Iterable[Result], grid: torch.Tensor) -> torch.Tensor:
     return torch.stack(rates).mean(dim=0)
 
 
-def _draw(title: str, attacks: dict[str, list[Result]]) -> bytes:
+def _shown(title: str, attacks: dict[str, list[Result]]) -> str:
+    columns = {
+        attack: [tensors_hash(result.columns[_METRIC]) for result in found]
+        for attack, found in sorted(attacks.items())
+    }
+    return repr((title, columns))
+
+
+def _draw(title: str, attacks: dict[str, list[Result]]) -> Figure:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6.5, 4.2), layout="constrained")
@@ -69,4 +83,4 @@ def _draw(title: str, attacks: dict[str, list[Result]]) -> bytes:
     axes.set(xlabel="false positive rate", ylabel="true positive rate", title=title)
     axes.grid(color="0.9", linewidth=0.6)
     axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False, fontsize=8)
-    return png(figure)
+    return figure
