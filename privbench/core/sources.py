@@ -8,6 +8,7 @@ named as a root of its own.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -51,9 +52,10 @@ def code_hash(*roots: Root) -> str:
         UserError: as ``sources``; or a class without a file names a value that cannot be hashed.
     """
     use = _Use(roots)
-    parts = {(module.name.encode(), imports(module.path).digest) for module in use.modules}
-    parts |= {(typed.name.encode(), hashlib.sha256(typed.text.encode()).digest()) for typed in use.typed}
-    return hashlib.sha256(b"".join(name + b"\0" + digest for name, digest in sorted(parts))).hexdigest()[:32]
+    parts = {(module.name, imports(module.path).digest) for module in use.modules}
+    parts |= {(typed.name, hashlib.sha256(typed.text.encode()).digest()) for typed in use.typed}
+    lines = (os.fsencode(name) + b"\0" + digest for name, digest in sorted(parts))
+    return hashlib.sha256(b"".join(lines)).hexdigest()[:32]
 
 
 def libraries(*roots: Root) -> dict[str, str]:

@@ -20,7 +20,6 @@ _PYTHONS_OWN = (
     importlib.machinery.FrozenImporter,
 )
 
-
 _Place = tuple[str, Home]
 
 
@@ -136,7 +135,7 @@ class Finder:
         return [os.path.realpath(entry or ".") for entry in sys.path]
 
 
-def _redirected(name: str) -> Module | list[_Place] | None:
+def _redirected(name: str) -> Module | None:
     """The top-level module ``name`` where a finder other than Python's own knows it."""
     for finder in sys.meta_path:
         if finder in _PYTHONS_OWN or not hasattr(finder, "find_spec"):

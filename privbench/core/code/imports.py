@@ -23,20 +23,23 @@ _TICK_NS = 2_000_000_000
 
 
 class Imports:
-    """What a file's text refers to: ``references``, and what it offers to ``from`` imports of others."""
+    """What a file's text refers to: ``references``, and what it offers to ``from`` imports of others.
+
+    Files other than ``.py``, such as extension modules, have a digest only.
+    """
 
     def __init__(self, path: str, data: bytes) -> None:
         self.path = path
         self.data = data
+        python = path.endswith(".py")
         # Some editors and git on Windows change the line ends.
-        self.digest = hashlib.sha256(data.replace(b"\r\n", b"\n")).digest()
+        self.digest = hashlib.sha256(data.replace(b"\r\n", b"\n") if python else data).digest()
         self.references: list[Reference] = []
         self.exports: dict[str, Reference] = {}
         """Names that the module's ``__getattr__`` imports on first use, as its type-only imports say."""
         self.listed: list[str] = []
         """The names in ``__all__``, where it is written out."""
-        # The bytes of an extension module are hashed, not read; most files of constants import nothing.
-        if b"import" in data and path.endswith(".py"):
+        if python and (b"import" in data or b"__all__" in data):
             self._read()
 
     def _read(self) -> None:

@@ -119,31 +119,36 @@ class Roots:
 
 def _file(module: str) -> str | None:
     """The file of a loaded module, if it has one that is there."""
-    file = getattr(sys.modules.get(module), "__file__", None)
+    file = _named_file(module)
     return file if file and Path(file).is_file() else None
 
 
+def _named_file(module: str) -> str | None:
+    return getattr(sys.modules.get(module), "__file__", None)
+
+
 def _file_of(cls: type) -> str | None:
-    """The file that defines ``cls``; None if it was typed in."""
-    file = _file(cls.__module__)
+    """The file that defines ``cls``, which may be gone; None if it was typed in."""
+    file = _named_file(cls.__module__)
     places = {function.__code__.co_filename for function in _functions(cls)}
     # A class typed in, or sent to another process, can name a module that is not its own.
     if not places or (file and any(os.path.realpath(place) == os.path.realpath(file) for place in places)):
         return file
     if any(is_typed(function.__code__) for function in _functions(cls)):
         return None
-    return next((place for place in sorted(places) if Path(place).is_file()), file)
+    there = next((place for place in sorted(places) if Path(place).is_file()), None)
+    # A worker process has a script of its own by the name of the one that the class is from.
+    return there or (None if cls.__module__ in {"__main__", "__mp_main__"} else file)
 
 
 def _functions(cls: type) -> list[FunctionType]:
     """The functions written in the body of ``cls``, without what decorators and bases made."""
-    values = [
-        getattr(value, "__func__", None)
-        or getattr(value, "fget", None)
-        or getattr(value, "func", None)
-        or value
-        for value in vars(cls).values()
-    ]
-    unwrapped = [inspect.unwrap(value) for value in values if callable(value)]
+    unwrapped = [inspect.unwrap(inner) for value in vars(cls).values() if callable(inner := _inner(value))]
     start = f"{cls.__qualname__}."
     return [f for f in unwrapped if isinstance(f, FunctionType) and f.__code__.co_qualname.startswith(start)]
+
+
+def _inner(value: object) -> object:
+    if isinstance(value, staticmethod | classmethod):
+        return value.__func__
+    return value.fget if isinstance(value, property) else getattr(value, "func", value)

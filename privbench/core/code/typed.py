@@ -78,8 +78,10 @@ def _defines(statement: ast.stmt, name: str) -> bool:
 
 
 def _globals(table: symtable.SymbolTable) -> Iterator[str]:
+    outermost = table.get_type() == "module"
     for symbol in table.get_symbols():
-        if symbol.is_global() or (table.get_type() == "module" and symbol.is_referenced()):
+        # The outermost names are all global; the definition's own is only assigned there.
+        if symbol.is_referenced() if outermost else symbol.is_global():
             yield symbol.get_name()
     for child in table.get_children():
         yield from _globals(child)
