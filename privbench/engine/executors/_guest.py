@@ -43,7 +43,8 @@ def isolate(channel: int, folder: str, server: int) -> None:
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if channel != _CHANNEL:
-        os.dup2(channel, _CHANNEL, inheritable=False)
+        os.dup2(channel, _CHANNEL)
+    os.set_inheritable(_CHANNEL, False)
     for name in os.listdir("/dev/fd"):  # noqa: PTH208 - numbers, not paths
         if int(name) > _CHANNEL:
             with contextlib.suppress(OSError):

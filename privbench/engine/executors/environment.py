@@ -50,7 +50,11 @@ def import_path() -> list[str]:
     """
     home = package_home()
     here = Path.cwd()
-    kept = [str(Path(entry).absolute()) for entry in sys.path if entry and Path(entry).absolute() != here]
-    if home not in kept:
-        kept.insert(0, home)
-    return list(dict.fromkeys(kept))
+    found = [_absolute(entry) for entry in sys.path]
+    kept = [entry for entry in found if entry == home or entry != str(here)]
+    return list(dict.fromkeys([*kept, home]))
+
+
+def _absolute(entry: str) -> str:
+    # What is no path is the name of a hook, such as an editable installation's.
+    return str(Path(entry).absolute()) if Path(entry).exists() else entry

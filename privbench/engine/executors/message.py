@@ -25,7 +25,8 @@ MAX_TENSORS = 100_000
 MAX_DIMENSIONS = 64
 
 _NAMES = """bool uint8 uint16 uint32 uint64 int8 int16 int32 int64 float16 bfloat16 float32 float64
-complex32 complex64 complex128 float8_e4m3fn float8_e4m3fnuz float8_e5m2 float8_e5m2fnuz float8_e8m0fnu"""
+complex32 bcomplex32 complex64 complex128
+float8_e4m3fn float8_e4m3fnuz float8_e5m2 float8_e5m2fnuz float8_e8m0fnu"""
 DTYPES: dict[str, torch.dtype] = {n: getattr(torch, n) for n in _NAMES.split() if hasattr(torch, n)}
 _NAME_OF = {dtype: name for name, dtype in DTYPES.items()}
 
@@ -50,7 +51,9 @@ class Message:
 
 def raw(tensor: torch.Tensor) -> memoryview:
     """The bytes of a contiguous CPU tensor, without a copy."""
-    return tensor.reshape(-1).view(torch.uint8).numpy().data
+    # A contiguous tensor of one element may have any stride.
+    flat = tensor.as_strided((tensor.numel(),), (1,))
+    return flat.view(torch.uint8).numpy().data
 
 
 def room(dtype: torch.dtype, shape: tuple[int, ...]) -> torch.Tensor:
@@ -146,7 +149,11 @@ def decode(header: bytes) -> Header:
 def _described(entry: object) -> tuple[str, torch.dtype, tuple[int, ...]]:
     match entry:
         case [str(name), str(dtype), list(shape)] if (
-            dtype in DTYPES and len(shape) <= MAX_DIMENSIONS and all(map(_is_size, shape))
+            dtype in DTYPES
+            and len(shape) <= MAX_DIMENSIONS
+            and all(map(_is_size, shape))
+            # An empty tensor's strides count its other dimensions all the same.
+            and math.prod(max(size, 1) for size in shape) < 2**63
         ):
             return name, DTYPES[dtype], tuple(shape)
     raise ProtocolError(f"a message's header describes a tensor as {_short(entry)}, which none can be.")
