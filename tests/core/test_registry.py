@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -138,6 +139,41 @@ def test_methods_from_a_path(tmp_path: Path):
     broken.write_text("1 / 0\n")
     with pytest.raises(UserError, match="ZeroDivisionError"):
         registry.find("attack", f"{broken}:Yes")
+
+
+def test_a_path_s_module_has_one_name_in_every_process_and_finds_its_neighbours(tmp_path):
+    (tmp_path / "neighbour.py").write_text("WORD = 'yes'\n")
+    (tmp_path / "json.py").write_text("raise SystemExit('hides the standard library')\n")
+    (tmp_path / "mine.py").write_text(
+        "import json\n"
+        "from neighbour import WORD\n"
+        "from privbench.core.attack import MembershipAttack\n"
+        "from privbench.core.registry import register\n"
+        "@register('mine')\n"
+        "class Mine(MembershipAttack):\n"
+        "    'Says yes.'\n"
+        "    def guess(self, view, challenge):\n"
+        "        return challenge.labels * 0.0\n"
+    )
+    code = (
+        "import sys\n"
+        "from privbench.core.lazy import defer\n"
+        "defer('torch')\n"
+        "from privbench.core import registry\n"
+        f"path = {str(tmp_path)!r}\n"
+        "first = registry.find('attack', path + '/mine.py:Mine')\n"
+        "assert registry.find('attack', path + '/mine.py:Mine') is first\n"
+        "assert sys.path[-1] == path and sys.path.count(path) == 1\n"
+        "print(first.__module__)\n"
+    )
+    names = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True, text=True, check=True, env={**os.environ, "PYTHONHASHSEED": seed},
+        ).stdout
+        for seed in ("1", "2")
+    }  # fmt: skip
+    assert len(names) == 1
 
 
 CLASSES = """

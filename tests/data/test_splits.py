@@ -49,6 +49,20 @@ def test_mnist_is_split_in_proportion_and_stratified(mnist, scale, total):
         assert (counts - size / 10).abs().max() <= 2
 
 
+@pytest.mark.parametrize("by_identity", [False, True])
+@pytest.mark.parametrize("shape", [(3, 5), (4,)])
+def test_labels_that_are_no_classes_need_no_stratum(shape, by_identity):
+    images = torch.rand(200, 1, 8, 8, generator=torch.Generator().manual_seed(5))
+    identities = torch.arange(200) // 4
+    # Boxes, or soft labels; the names may be of what is in the boxes.
+    data = LabelledImages(images, torch.rand(200, *shape), identities)
+    split = make_split(Dataset(data, ("cat", "dog"), (), by_identity, ""), 0, "small")
+    assert [len(part) for part in parts(split)] == [88, 72, 40]
+    assert len(torch.cat(parts(split)).unique()) == 200
+    auxiliary = set(identities[split.auxiliary].tolist())
+    assert auxiliary.isdisjoint(identities[split.candidates].tolist()) == by_identity
+
+
 def test_parts_are_in_random_order(mnist):
     """No stride through a part may see some classes only, since stratifying orders by class."""
     part = make_split(mnist, 0, "small").candidates
