@@ -92,7 +92,7 @@ class Cells:
         for result in played:
             for name, columns in sorted(result.columns.items()):
                 metric = find_metric(name)
-                if metric is None or metric.subject != game or not self._needed(metric, result):
+                if metric is None or not self._needed(metric, result):
                     continue
                 count = len(next(iter(columns.values())))
                 if weights is None or first is None:

@@ -19,10 +19,14 @@ class BoardKey(NamedTuple):
     model: str
     scale: Scale
     protocol: int
+    task: str = "classes"
+    options: str = ""
 
     def file_name(self, separator: str = "-") -> str:
         """A name for the board's files that tells it from all other boards."""
-        return separator.join([slug(self.dataset), slug(self.model), self.scale, f"p{self.protocol}"])
+        parts = [slug(self.dataset), slug(self.model), self.scale, f"p{self.protocol}"]
+        extra = [slug(part) for part in (self.task, self.options) if part not in {"classes", ""}]
+        return separator.join([*parts, *extra])
 
 
 def by_board(results: Iterable[Result]) -> dict[BoardKey, list[Result]]:
@@ -48,5 +52,8 @@ def by_board(results: Iterable[Result]) -> dict[BoardKey, list[Result]]:
             )
         seen[name] = result
         cell = record.cell
-        groups[BoardKey(cell.dataset, cell.model, cell.scale, record.protocol_version)].append(result)
+        key = BoardKey(
+            cell.dataset, cell.model, cell.scale, record.protocol_version, cell.task, cell.options
+        )
+        groups[key].append(result)
     return dict(sorted(groups.items()))
