@@ -11,7 +11,8 @@ from pydantic import Field
 
 from privbench.core.images import LabelledImages
 from privbench.core.scale import by_scale
-from privbench.core.view import AdversaryView, Shadows
+from privbench.core.surface import Shadows
+from privbench.core.view import AdversaryView
 from privbench.games.membership import MembershipAttack, MembershipChallenge
 
 Statistic: TypeAlias = "Callable[[torch.Tensor, torch.Tensor], torch.Tensor]"

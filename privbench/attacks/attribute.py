@@ -32,7 +32,7 @@ class Attribute(AttributeAttack):
     needs: ClassVar[frozenset[str]] = frozenset({"features"})
 
     strengths: int = Field(
-        4, ge=1, le=8, description="how many inverse regularisations to try, from 1e-3 up by 10"
+        4, ge=1, le=8, description="how many inverse regularisations to try, from 1e-3 up tenfold"
     )
 
     def guess(self, view: AdversaryView, challenge: AttributeChallenge) -> torch.Tensor:

@@ -25,8 +25,8 @@ class Decoder(ReconstructionAttack):
     """
 
     source: ClassVar[str] = (
-        "Dosovitskiy and Brox, Inverting visual representations with convolutional networks, CVPR 2016; Xiao et "
-        "al., AAAI 2020 (black-box adversary with auxiliary data)"
+        "Dosovitskiy and Brox, Inverting visual representations with convolutional networks, CVPR 2016; Xiao "
+        "et al., AAAI 2020 (black-box adversary with auxiliary data)"
     )
     needs: ClassVar[frozenset[str]] = frozenset({"features"})
 
@@ -34,7 +34,7 @@ class Decoder(ReconstructionAttack):
         None,
         ge=1,
         le=2000,
-        description="training epochs; by scale 20, 60 or 100, more where there are few images",
+        description="training epochs; by scale 20, 60 or 100, more where images are few",
     )
     width: int = Field(64, ge=8, le=1024, description="channels of the smallest map")
 

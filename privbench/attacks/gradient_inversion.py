@@ -32,8 +32,8 @@ class GradientInversion(ReconstructionAttack):
     """
 
     source: ClassVar[str] = (
-        "Geiping, Bauermeister, Dröge, Moeller, Inverting gradients, NeurIPS 2020, eq. (4); closed form: Phong "
-        "et al., IEEE TIFS 2018; labels: Zhao, Mopuri, Bilen, iDLG, 2020"
+        "Geiping, Bauermeister, Dröge, Moeller, Inverting gradients, NeurIPS 2020, eq. (4); closed form: "
+        "Phong et al., IEEE TIFS 2018; labels: Zhao, Mopuri, Bilen, iDLG, 2020"
     )
     needs: ClassVar[frozenset[str]] = frozenset({"updates", "weights"})
     knowledge = frozenset()

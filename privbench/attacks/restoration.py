@@ -100,5 +100,6 @@ class Restoration(ReconstructionAttack):
 
     def _protect(self, view: AdversaryView, images: torch.Tensor, epoch: int) -> torch.Tensor:
         if self.adversary == "chosen-inputs":
-            return view.protect(images)
+            released: torch.Tensor = view.protect(images)
+            return released
         return view.simulate(images, "epoch", epoch)

@@ -19,6 +19,7 @@ from privbench.core.method import Kind, Method
 from privbench.core.metric import Metric
 from privbench.core.selector import parse_selector
 from privbench.core.task import Task
+from privbench.core.threat import described
 
 
 def _kind(text: str) -> Kind:
@@ -36,7 +37,7 @@ def _threat(cls: type[Method]) -> str:
     if issubclass(cls, Attack):
         games = " + ".join(sorted(cls.games))
         surfaces = " + ".join(sorted(cls.needs)) or "nothing released"
-        return f"{games}; {cls.knowledge.label}; {surfaces}"
+        return f"{games}; {described(cls.knowledge)}; {surfaces}"
     if issubclass(cls, Defense):
         return "exposes " + ", ".join(sorted(cls.surfaces))
     if issubclass(cls, Metric):
@@ -132,7 +133,7 @@ def _facts(cls: type[Method]) -> dict[str, str]:
     if issubclass(cls, Attack):
         facts["games"] = ", ".join(sorted(cls.games))
         facts["needs"] = ", ".join(sorted(cls.needs)) or "nothing that is released"
-        facts["adversary knows"] = f"{cls.knowledge.label}, and the algorithm"
+        facts["adversary knows"] = f"{described(cls.knowledge)}; and the algorithm"
     elif issubclass(cls, Defense):
         facts["exposes"] = ", ".join(sorted(cls.surfaces))
         if cls.control:

@@ -69,10 +69,10 @@ def run(
 
 
 def _execute(plan: Plan, device: str, out: Path, *, quiet: bool, as_json: bool) -> None:
+    from privbench.engine.run import run_plan
     from privbench.report.figures.galleries import write_galleries
     from privbench.report.figures.roc import write_roc
     from privbench.report.writers.console import print_results
-    from privbench.engine.run import run_plan
 
     start = time.perf_counter()
     results, reused = [], 0

@@ -77,7 +77,8 @@ class Challenge(ABC):
                 'needs = {"images"}.'
             )
         raise PrivbenchError(
-            f"several surfaces are released ({', '.join(sorted(self.releases))}): use challenge.releases[name]."
+            f"several surfaces are released ({', '.join(sorted(self.releases))}): use "
+            "challenge.releases[name]."
         )
 
 

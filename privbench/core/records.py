@@ -130,8 +130,8 @@ def load_record(text: str, name: str) -> Record:
         checksum = body.pop("checksum")
         if body.get("record_version") not in {1, RECORD_VERSION}:
             raise CorruptArtefact(
-                f"{name} has record version {body.get('record_version')}; this version of privbench reads 1 to "
-                f"{RECORD_VERSION}"
+                f"{name} has record version {body.get('record_version')}; this version of privbench reads "
+                f"1 to {RECORD_VERSION}"
             )
         if checksum != _digest(body):
             raise CorruptArtefact(f"{name} does not match its checksum")

@@ -113,8 +113,8 @@ class AdversaryView:
         if not found:
             shown = ", ".join(sorted(self.game.played_on))
             raise NotDeclared(
-                f"this attack sees no release: the {self.game.registry_name} game is played on {shown}; add the "
-                'one that it reads to `needs`, such as needs = {"images"}.'
+                f"this attack sees no release: the {self.game.registry_name} game is played on {shown}; add "
+                'the one that it reads to `needs`, such as needs = {"images"}.'
             )
         return {name: tensor.to(self.device) for name, tensor in found.items()}
 
@@ -132,7 +132,8 @@ class AdversaryView:
             self._undeclared("known pairs", Knowledge.KNOWN_PAIRS)
         if count > len(self.pairs):
             raise NotDeclared(
-                f"this adversary knows {len(self.pairs)} pairs, not {count}: set `pairs = {count}` in the attack."
+                f"this adversary knows {len(self.pairs)} pairs, not {count}: set `pairs = {count}` in the "
+                "attack."
             )
         few = slice(0, count)
         return KnownPairs(self.pairs.originals[few], {n: t[few] for n, t in self.pairs.releases.items()})

@@ -98,7 +98,7 @@ class FedAvg(FederatedDefense):
         total = torch.zeros(())
         for _ in range(self.epochs):
             total = torch.zeros((), device=images.device)
-            for index in torch.randperm(len(images), generator=generator).split(self.batch_size):
+            for index in torch.split(torch.randperm(len(images), generator=generator), self.batch_size):
                 on_device = index.to(images.device)
                 loss = criterion(module(images[on_device]), labels[on_device])
                 optimizer.zero_grad()

@@ -33,6 +33,7 @@ def make_record(setting: Setting, planned: PlannedCell, **fields: Any) -> Record
     """The record of a cell: ``fields`` say how it went, the rest follows from setting and cell."""
     cell, attack = cell_of(setting, planned), planned.attack
     methods = guess_methods(setting, planned)
+    parts = [method for method in methods if method.kind != "surface"]
     return Record(
         key=cell_key(setting, planned),
         cell=cell,
@@ -54,7 +55,7 @@ def make_record(setting: Setting, planned: PlannedCell, **fields: Any) -> Record
             seeds={**seeds.used(setting.seed, cell.game, cell.attack), **_split_seeds(setting)},
             hashes={
                 "data": content_hash(setting.source),
-                **{f"{method.kind}_code": code_of(method) for method in methods if method.kind != "surface"},
+                **{f"{method.kind}_code": code_of(method) for method in parts},
                 **_data_hashes(setting),
             },
             versions={**versions(), **libraries_of(*methods)},

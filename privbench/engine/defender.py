@@ -139,7 +139,7 @@ class Defender:
         module = build_defended(defense, s.model, s.shape, s.outputs, 0)
         if isinstance(defense, TrainingDefense) and defense.privacy(len(self.private)) is not None:
             # Opacus takes seconds to import.
-            from privbench.training.private import check_private
+            from privbench.training.per_sample import check_private
 
             check_private(s.model, module)
 

@@ -222,11 +222,12 @@ def _reason(defense: Defense, attack: Attack, game: Game, task: Task) -> str | N
     name = game.registry_name
     if foreign := attack.required_surfaces - game.played_on - game.beside:
         raise UserError(
-            f"attack {attack.selector!r} declares {', '.join(sorted(foreign))} in `needs`, which the {name} game "
-            f"does not show. It shows: {', '.join(sorted(game.played_on | game.beside))}."
+            f"attack {attack.selector!r} declares {', '.join(sorted(foreign))} in `needs`, which the {name} "
+            f"game does not show. It shows: {', '.join(sorted(game.played_on | game.beside))}."
         )
     if attack.tasks is not None and task.registry_name not in attack.tasks:
-        return f"reads models of the task {', '.join(sorted(attack.tasks))}; this run teaches {task.registry_name}"
+        taught = ", ".join(sorted(attack.tasks))
+        return f"reads models of the task {taught}; this run teaches {task.registry_name}"
     return why_not(
         name,
         game.played_on,

@@ -60,6 +60,7 @@ def run_plan(
             reused = result is not None
             if result is None:
                 if not checked:
+                    executor.start()
                     _check_all(defender, plan)
                     checked = True
                 result = execute(session, planned)

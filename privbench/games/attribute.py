@@ -42,9 +42,7 @@ class AttributeInference(Game):
     The class is the hidden attribute where the data has no attributes.
     """
 
-    source = (
-        "Fredrikson, Lantz, Jha, Lin, Page, Ristenpart, Privacy in pharmacogenetics, USENIX Security 2014"
-    )
+    source = "Fredrikson, Lantz, Jha, Lin, Page, Ristenpart, Privacy in pharmacogenetics, USENIX Sec. 2014"
     subject = "attribute"
     played_on = frozenset({"images", "features", "updates", "ciphertexts"})
     beside = frozenset({"protect", "scores", "weights"})

@@ -28,9 +28,7 @@ class Linkage(Membership):
     membership game and shrink every leakage there.
     """
 
-    source = (
-        "privbench's; Samarati and Sweeney, Protecting privacy when disclosing information, 1998 (linking)"
-    )
+    source = "privbench's; Samarati, Sweeney, Protecting privacy when disclosing information, 1998 (linking)"
     played_on = frozenset({"images", "features", "updates", "ciphertexts"})
     beside = frozenset({"protect", "scores", "weights"})
 

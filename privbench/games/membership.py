@@ -32,7 +32,7 @@ class MembershipChallenge(Challenge):
 
 @register("membership")
 class Membership(Game):
-    """Candidates are shown, each a member with probability 1/2; the adversary asks the model, not the release.
+    """Candidates are shown, each a member with probability 1/2; the adversary asks the model alone.
 
     Whoever sees the release itself plays ``linkage``. Updates of a round count as the model's.
     """

@@ -57,10 +57,8 @@ class Reconstruction(Game):
 
     def floor(self, view: AdversaryView, challenge: ReconstructionChallenge, aim: str) -> torch.Tensor:
         """The mean auxiliary image, or for ``aim="ssim"`` the constant image most similar to them."""
-        if aim == "ssim":
-            best = most_similar_image(view)
-        else:
-            best = view.auxiliary.images.double().mean(0).float()
+        mean = view.auxiliary.images.double().mean(0).float()
+        best = most_similar_image(view) if aim == "ssim" else mean
         return best.expand(len(challenge), *challenge.image_shape).clone()
 
 

@@ -52,8 +52,6 @@ def by_board(results: Iterable[Result]) -> dict[BoardKey, list[Result]]:
             )
         seen[name] = result
         cell = record.cell
-        key = BoardKey(
-            cell.dataset, cell.model, cell.scale, record.protocol_version, cell.task, cell.options
-        )
+        key = BoardKey(cell.dataset, cell.model, cell.scale, record.protocol_version, cell.task, cell.options)
         groups[key].append(result)
     return dict(sorted(groups.items()))

@@ -46,9 +46,8 @@ def save_result(out: Path, result: Result) -> Path:
     """Write the columns, then the record, each whole or not at all; return the record's path."""
     path = result_path(out, result.record.cell)
     named = {f"{m}/{name}": t for m, cols in result.columns.items() for name, t in cols.items()}
-    for name, values in ((_CLUSTERS, result.clusters), (_INDEX, result.index)):
-        if values is not None:
-            named[name] = values
+    beside = {_CLUSTERS: result.clusters, _INDEX: result.index}
+    named |= {name: values for name, values in beside.items() if values is not None}
     if named:
         # Metrics of one game share columns; each distinct column is stored once.
         stored: dict[str, torch.Tensor] = {}

@@ -22,7 +22,9 @@ class Features(Surface):
     ``none`` releases the pixels, ``blackout`` noise.
     """
 
-    source = "Xiao, Tsai, Sohn, Chandraker, Yang, Adversarial learning of privacy-preserving representations, AAAI 2020"
+    source = (
+        "Xiao, Tsai, Sohn, Chandraker, Yang, Adversarial learning of privacy-preserving and …, AAAI 2020"
+    )
     asks = ("encode",)
     base = "EncoderDefense"
     oracle = True
@@ -68,7 +70,7 @@ def encoded(deployment: Deployment, images: torch.Tensor, keys: Keys) -> torch.T
     made = torch.cat(parts).clone()
     if made.dim() != 2 or made.dtype != torch.float32 or not bool(torch.isfinite(made).all()):
         raise UserError(
-            f"defense {defense.selector!r}: encode returned {made.dtype} {tuple(made.shape)}; expected finite "
-            f"torch.float32 [{len(images)}, D]."
+            f"defense {defense.selector!r}: encode returned {made.dtype} {tuple(made.shape)}; expected "
+            f"finite torch.float32 [{len(images)}, D]."
         )
     return made

@@ -67,12 +67,5 @@ class Updates(Surface):
         """Normal noise of the size of a gradient."""
         width = sum(p.numel() for p in deployment.module.parameters())
         keys = Keys.fresh(deployment.keys_seed, len(data), data.images.device)
-        return (
-            torch.cat(
-                [
-                    keys[index[i : i + _BATCH].to(data.images.device)].normal(width)
-                    for i in range(0, len(index), _BATCH)
-                ]
-            )
-            / width**0.5
-        )
+        parts = torch.tensor_split(index.to(data.images.device), max(1, len(index) // _BATCH))
+        return torch.cat([keys[part].normal(width) for part in parts]).div_(width**0.5)

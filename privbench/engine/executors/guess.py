@@ -37,6 +37,10 @@ class Executor(Protocol):
     flags: ClassVar[tuple[str, ...]]
     """Remarks on every record that it made."""
 
+    def start(self) -> None:
+        """Prepare what takes long, while the engine does other things."""
+        ...
+
     def guess(self, adversary: Adversary, challenge: Challenge) -> Answer:
         """The attack's answer.
 

@@ -6,9 +6,6 @@ import os
 from typing import Any, NoReturn
 
 import torch
-from privbench.engine.executors.errors import ChannelClosed
-from privbench.engine.executors.message import Message
-from privbench.engine.executors.wire import Channel
 
 from privbench.core import errors
 from privbench.core.errors import PrivbenchError
@@ -17,9 +14,12 @@ from privbench.core.plugin_files import load_file
 from privbench.core.surface import Shadows, Tensors
 from privbench.core.training import TrainedModel, TrainingJob
 from privbench.core.view import AdversaryView
+from privbench.engine.executors.errors import ChannelClosed
 from privbench.engine.executors.jobs import jobs_out, trained_in
+from privbench.engine.executors.message import Message
 from privbench.engine.executors.parcel import unpacked
 from privbench.engine.executors.running import failure, run_attack
+from privbench.engine.executors.wire import Channel
 from privbench.engine.shadows import shadow_models
 
 

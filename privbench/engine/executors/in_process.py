@@ -53,6 +53,9 @@ class InProcess:
 
     flags: ClassVar[tuple[str, ...]] = ("in-process: the truth was in the attack's reach",)
 
+    def start(self) -> None:
+        """Nothing takes long."""
+
     def guess(self, adversary: Adversary, challenge: Challenge) -> Answer:
         """The attack's answer, on copies of its inputs.
 

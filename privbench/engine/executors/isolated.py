@@ -13,18 +13,18 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
-from privbench.engine.executors.child import Child
-from privbench.engine.executors.environment import import_path
-from privbench.engine.executors.errors import ChannelClosed, ChannelTimeout, ProtocolError
-from privbench.engine.executors.forkserver import ForkServer
-from privbench.engine.executors.message import Message
 
 from privbench.core.errors import CannotWrite, PrivbenchError
 from privbench.core.game import Challenge
 from privbench.core.images import LabelledImages
 from privbench.engine.adversary import Adversary
+from privbench.engine.executors.child import Child
+from privbench.engine.executors.environment import import_path
+from privbench.engine.executors.errors import ChannelClosed, ChannelTimeout, ProtocolError
+from privbench.engine.executors.forkserver import ForkServer
 from privbench.engine.executors.guess import Answer, AttackFailed
 from privbench.engine.executors.jobs import jobs_in, trained_out
+from privbench.engine.executors.message import Message
 from privbench.engine.executors.parcel import packed, plugin_files
 from privbench.engine.executors.running import clean_log
 from privbench.engine.keys import with_uses

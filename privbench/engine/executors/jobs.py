@@ -57,8 +57,8 @@ def jobs_in(
             if (kind, job[kind]) not in trainable:
                 known = sorted(selector for of, selector in trainable if of == kind)
                 raise UserError(
-                    f"the attack asks to train the {kind} {job[kind]!r}, which it does not declare. Return it "
-                    f"from the attack's property `uses`; declared are: {', '.join(known)}."
+                    f"the attack asks to train the {kind} {job[kind]!r}, which it does not declare. Return "
+                    f"it from the attack's property `uses`; declared are: {', '.join(known)}."
                 )
         privacy = job["privacy"]
         jobs.append(
