@@ -15,7 +15,7 @@ from privbench.core.code.syntax import chain
 from privbench.core.errors import UserError
 
 _ATOMS = (bool, int, float, complex, str, bytes, type(None), type(...), Enum, PurePath)
-# What these print is all that they are, but for objects without a text of their own in them.
+# What these print is all that they are, but for functions and objects in angle brackets in it.
 _PRINTED_WHOLE = {
     "annotated_types", "pydantic.fields", "torch.device", "torch.dtype", "types.GenericAlias",
     "types.UnionType", "typing",
@@ -113,7 +113,7 @@ def constant(user: str, name: str, value: object) -> str:
         return f"dict({','.join(pairs)})"
     kind = type(value)
     known = not _PRINTED_WHOLE.isdisjoint({kind.__module__, f"{kind.__module__}.{kind.__name__}"})
-    if known and " at 0x" not in repr(value):
+    if known and "<" not in repr(value):
         return repr(value)
     raise UserError(
         f"{user} uses the global {name!r}, a {kind.__name__}, and nothing tells its results from those with "
