@@ -21,7 +21,7 @@ from privbench.engine.adversary import Adversary
 from privbench.engine.executors.child import Child
 from privbench.engine.executors.environment import import_path
 from privbench.engine.executors.errors import ChannelClosed, ChannelTimeout, ProtocolError
-from privbench.engine.executors.forkserver import ForkServer
+from privbench.engine.executors.forkserver import PRELOAD, ForkServer
 from privbench.engine.executors.guess import Answer, AttackFailed
 from privbench.engine.executors.jobs import jobs_in, trained_out
 from privbench.engine.executors.message import Message
@@ -29,7 +29,7 @@ from privbench.engine.executors.parcel import packed, plugin_files
 from privbench.engine.executors.running import clean_log
 from privbench.engine.keys import with_uses
 
-_GUEST = "privbench.engine.executors.guest:main"
+_GUEST = "privbench.engine.executors.guest"
 _LAST_WORDS = 5.0
 
 
@@ -46,7 +46,7 @@ class Isolated:
                 counted. None: no limit.
         """
         self._timeout = timeout
-        self._server = ForkServer()
+        self._server = ForkServer((*PRELOAD, _GUEST))
 
     def start(self) -> None:
         """Let the server import while the engine does other things."""
@@ -70,9 +70,9 @@ class Isolated:
             [adversary.attack, adversary.defense, adversary.game, setting.model, setting.task]
         )
         blob, tensors = packed(content, methods, import_path())
-        with self._server.spawn(_GUEST) as child:
+        with self._server.spawn(f"{_GUEST}:main") as child:
             try:
-                child.channel.send(Message("start", {"files": plugin_files()}, tensors, blob))
+                child.channel.send(Message("start", {"files": plugin_files()}, tensors, blob), self._timeout)
                 return self._served(child, adversary)
             except ChannelTimeout as error:
                 raise AttackFailed(
@@ -102,7 +102,7 @@ class Isolated:
             if message.name == "progress":
                 _pass_on(adversary, message.fields)
             else:
-                child.channel.send(_answered(adversary, message))
+                child.channel.send(_answered(adversary, message), self._timeout)
 
 
 def _answered(adversary: Adversary, message: Message) -> Message:
