@@ -15,7 +15,7 @@ from privbench.engine import seeds
 from privbench.engine.adversary import Adversary
 from privbench.engine.cases import make_case
 from privbench.engine.defender import Defender
-from privbench.engine.executors.isolated import Isolated
+from privbench.engine.executors.choose import executor
 from privbench.engine.plan import dataset_source
 from privbench.engine.setting import Setting
 from privbench.store.cache import Cache
@@ -80,9 +80,8 @@ class Search:
 
 @pytest.fixture(scope="module")
 def server():
-    executor = Isolated(timeout=60)
-    yield executor
-    executor.close()
+    with executor(timeout=60) as isolated:
+        yield isolated
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +107,10 @@ def secrets_of(case, out: Path) -> dict[str, bytes]:
     numbers = {
         f"the seed of {name}": value.to_bytes(8, "little")
         for name, value in {
-            **{name: getattr(seeds, name)(setting_seed) for name in ("target", "judge", "shown", "defender_key")},
+            **{
+                name: getattr(seeds, name)(setting_seed)
+                for name in ("target", "judge", "shown", "defender_key")
+            },
             **case.parts.seeds,
         }.items()
     }

@@ -30,6 +30,8 @@ from privbench.engine.executors.running import clean_log
 from privbench.engine.keys import with_uses
 
 _GUEST = "privbench.engine.executors.guest"
+PRELOADED = (*PRELOAD, _GUEST)
+"""What the server imports, so that no attack's process has to."""
 _LAST_WORDS = 5.0
 
 
@@ -38,15 +40,15 @@ class Isolated:
 
     flags: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, timeout: float | None = None) -> None:
+    def __init__(self, server: ForkServer, timeout: float | None = None) -> None:
         """Start nothing yet.
 
         Args:
+            server: forks the processes; it is the caller's, who closes it.
             timeout: seconds of its own that an attack may take; what the engine trains for it is not
                 counted. None: no limit.
         """
-        self._timeout = timeout
-        self._server = ForkServer((*PRELOAD, _GUEST))
+        self._server, self._timeout = server, timeout
 
     def start(self) -> None:
         """Let the server import while the engine does other things."""
@@ -83,10 +85,6 @@ class Isolated:
                 raise AttackFailed(f"the attack's process ended without an answer: {status}") from error
             except ProtocolError as error:
                 raise AttackFailed(f"the attack's process said what is no answer: {error}") from error
-
-    def close(self) -> None:
-        """End the server."""
-        self._server.close()
 
     def _served(self, child: Child, adversary: Adversary) -> Answer:
         spent = 0.0
