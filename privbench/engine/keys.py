@@ -47,11 +47,19 @@ def with_uses(methods: Iterable[Method]) -> list[Method]:
     return [found[key] for key in sorted(found)]
 
 
+def look_again() -> None:
+    """Forget what code was found: files may have been edited since, in a notebook's process too."""
+    for found in (code_of, libraries_of, metric_hash):
+        found.cache_clear()
+
+
+@cache
 def code_of(*methods: Method, files: Sequence[str] = ()) -> str:
     """Hash of the code of ``methods`` and engine ``files``, with all that they import."""
     return code_hash(*(type(m) for m in with_uses(methods)), *(_ROOT / file for file in files))
 
 
+@cache
 def libraries_of(*methods: Method, files: Sequence[str] = ()) -> dict[str, str]:
     """Versions of the libraries that ``methods`` and engine ``files`` compute with."""
     return libraries(*(type(m) for m in with_uses(methods)), *(_ROOT / file for file in files))
