@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 import pytest
 import torch
 from fakes import CPU, auc, make_world
+from privbench.core.games import MembershipChallenge
 
 from privbench.attacks._shadows import augmented
 from privbench.attacks.rmia import dominated_share
 from privbench.attacks.shadow_classifier import output_features
 from privbench.core import registry
-from privbench.core.games import MembershipChallenge
 from privbench.core.images import LabelledImages
 from privbench.core.threat import Surface
 from privbench.core.training import TrainingConfig, TrainingJob

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, matthews_corrcoef, top_k_accuracy_score
 
 from privbench.core.errors import PrivbenchError, UserError
-from privbench.core.games import Truth
+from privbench.core.game import Truth
 from privbench.core.images import LabelledImages
-from privbench.core.metric import Referee
+from privbench.core.metric import ScoringContext
 from privbench.core.registry import create
 from privbench.metrics._mcc import matthews
 from privbench.stats.bootstrap import resample_weights
 
-CPU = Referee(torch.device("cpu"))
+CPU = ScoringContext(torch.device("cpu"))
 
 
 def labelled(labels):

@@ -11,15 +11,15 @@ from scipy.stats import norm
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score, roc_curve
 
 from privbench.core.errors import DataError, PrivbenchError
-from privbench.core.games import Truth
-from privbench.core.metric import Referee
+from privbench.core.game import Truth
+from privbench.core.metric import ScoringContext
 from privbench.core.registry import create
 from privbench.metrics import _checks
 from privbench.metrics._tpr import exact_interval, tpr_at
 from privbench.metrics.balanced_accuracy import _balanced
 from privbench.stats.bootstrap import resample_weights
 
-CPU = Referee(torch.device("cpu"))
+CPU = ScoringContext(torch.device("cpu"))
 NAMES = ["auc", "balanced-accuracy", "tpr-at-1-fpr", "tpr-at-01-fpr"]
 LOOSE = 0.1
 
