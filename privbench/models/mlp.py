@@ -9,6 +9,7 @@ from pydantic import Field
 
 from privbench.core.model import Model
 from privbench.core.registry import register
+from privbench.models._adapt import require_side
 
 
 @register("mlp")
@@ -26,7 +27,12 @@ class Mlp(Model):
     depth: int = Field(1, ge=1, le=16, description="hidden layers")
 
     def build(self, shape: tuple[int, int, int], outputs: int) -> torch.nn.Module:
-        """A fresh module for images of ``shape`` (C, H, W), float32 in [0, 1]."""
+        """A fresh module for images of ``shape`` (C, H, W), float32 in [0, 1].
+
+        Raises:
+            DataError: a side below eight pixels.
+        """
+        require_side(self, shape, self.min_side)
         nn = torch.nn
         parts: OrderedDict[str, torch.nn.Module] = OrderedDict(flat=nn.Flatten())
         have = shape[0] * shape[1] * shape[2]

@@ -22,9 +22,7 @@ class Features(Surface):
     ``none`` releases the pixels, ``blackout`` noise.
     """
 
-    source = (
-        "Xiao, Tsai, Sohn, Chandraker, Yang, Adversarial learning of privacy-preserving and …, AAAI 2020"
-    )
+    source = "Xiao, Tsai, Sohn, Chandraker, Yang, Adversarial learning of privacy-preserving and …, AAAI 2020"
     asks = ("encode",)
     base = "EncoderDefense"
     oracle = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
@@ -290,6 +291,58 @@ class World:
         guess = game_of(game).check(challenge, attack.guess(view, challenge))
         self.log = view.log
         return guess
+
+
+@dataclass
+class ServicePort:
+    """A port to a prediction service and shadow models that a test writes itself.
+
+    Attributes:
+        scores: (images, number of the query) -> log-probabilities.
+        train_shadows: (data, count) -> shadow models.
+    """
+
+    scores: Callable[[torch.Tensor, int], torch.Tensor]
+    train_shadows: Callable[[LabelledImages, int], Shadows] | None = None
+    calls: int = 0
+
+    def ask(self, surface: str, inputs: Tensors) -> Tensors:
+        assert surface == "scores"
+        self.calls += 1
+        return {"answer": self.scores(inputs["inputs"], self.calls)}
+
+    def released(self) -> Tensors:
+        return {}
+
+    def train(self, jobs: list[TrainingJob], text: str) -> list[TrainedModel]:
+        raise NotImplementedError
+
+    def shadows(self, data: LabelledImages, count: int) -> Shadows:
+        assert self.train_shadows is not None
+        return self.train_shadows(data, count)
+
+    def progress(self, done: int, total: int, text: str) -> None:
+        assert 0 <= done <= total
+
+    def view(self, public: LabelledImages, outputs: int, seed: int) -> AdversaryView:
+        """The view of a membership attack."""
+        return AdversaryView(
+            defense=Veil(),
+            game=game_of("membership"),
+            task=Classes(),
+            model=TinyNet(),
+            config=TrainingConfig(),
+            outputs=outputs,
+            shape=tuple(public.images.shape[1:]),
+            attribute_names=(),
+            scale="small",
+            device=CPU,
+            root_seed=seed,
+            needs=frozenset({"scores"}),
+            knowledge=frozenset({Knowledge.PUBLIC_PRIOR}),
+            port=self,
+            public=public,
+        )
 
 
 def make_world(leaky: bool = True, seed: int = 0, window: int = 4, scale: str = "smoke") -> World:

@@ -249,7 +249,7 @@ def test_bad_input_is_an_error(name):
     with pytest.raises(PrivbenchError, match="scores for"):
         metric.columns(truth, torch.zeros(2), CPU)
     with pytest.raises(PrivbenchError, match="truth does not hold"):
-        metric.columns(Truth(features=torch.zeros(3, 1)), torch.zeros(3), CPU)
+        metric.columns(Truth(attributes=torch.zeros(3, 1)), torch.zeros(3), CPU)
     for members in (torch.ones(3).bool(), torch.zeros(3).bool()):
         with pytest.raises(DataError, match="needs both"):
             metric.columns(Truth(members=members), torch.zeros(3), CPU)

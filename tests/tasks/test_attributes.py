@@ -13,7 +13,7 @@ from privbench.core.game import Truth
 from privbench.core.images import LabelledImages
 from privbench.core.metric import ScoringContext
 from privbench.core.training import PrivacySettings, TrainingConfig, TrainingJob
-from privbench.metrics._resample import resample_weights
+from privbench.stats.bootstrap import resample_weights
 from privbench.tasks.attributes import Attributes
 from privbench.training.many import train_many
 from privbench.training.modules import load_module
