@@ -9,7 +9,6 @@ from pydantic import Field
 
 from privbench.core.model import Model
 from privbench.core.registry import register
-from privbench.models._adapt import require_side
 
 
 @register("mlp")
@@ -32,6 +31,8 @@ class Mlp(Model):
         Raises:
             DataError: a side below eight pixels.
         """
+        from privbench.models._adapt import require_side
+
         require_side(self, shape, self.min_side)
         nn = torch.nn
         parts: OrderedDict[str, torch.nn.Module] = OrderedDict(flat=nn.Flatten())
