@@ -95,7 +95,7 @@ _HOMES = {
     "games.reconstruction": ("ReconstructionAttack", "ReconstructionChallenge"),
 }
 _MODULE_OF = {name: f"privbench.{module}" for module, names in _HOMES.items() for name in names}
-__all__ = list(_MODULE_OF)  # noqa: PLE0605
+__all__ = list(_MODULE_OF)
 
 
 def __getattr__(name: str) -> Any:

@@ -55,6 +55,8 @@ class Task(Method):
     def criterion(self, label_smoothing: float = 0.0, reduction: str = "mean") -> torch.nn.Module:
         """The loss: a module that is called with outputs [N, ...] and labels [N, ...].
 
+        A sample's loss depends on that sample alone: differential privacy and batched training rest on it.
+
         Args:
             label_smoothing: the share of every label that goes to all answers alike; a task without
                 such answers takes no notice.

@@ -60,7 +60,7 @@ class Referee:
         context = ScoringContext(
             self.defender.device,
             judge(self.defender) if needs_judge else None,
-            seeds.bootstrap(setting.seed, game.registry_name),
+            seeds.bootstrap(setting.seed, seeds.Game(game.registry_name)),
         )
         figures, columns = score(metrics, truth, guess, context)
         return metrics, figures, columns

@@ -5,6 +5,12 @@ from __future__ import annotations
 from privbench.core.seeds import derive_seed
 
 
+class Game(str):
+    """A game's name as an axis: an axis's type is part of its stream, and figures were drawn from this one."""
+
+    __slots__ = ()
+
+
 def defender_key(root: int) -> int:
     """Of the defender's keys; secret."""
     return derive_seed(root, "defender-key")
@@ -26,13 +32,13 @@ def shown(root: int) -> int:
 
 
 def bootstrap(root: int, subject: str) -> int:
-    """Of the resampling of a game's, of the utility's or of the release's samples."""
+    """Of the resampling of the utility's or of the release's samples, or of a ``Game``'s."""
     return derive_seed(root, "bootstrap", subject)
 
 
 def adversary(root: int, game: str, attack: str) -> int:
     """Of one adversary's own randomness."""
-    return derive_seed(derive_seed(root, "adversary"), game, attack)
+    return derive_seed(derive_seed(root, "adversary"), Game(game), attack)
 
 
 def shadows(root: int) -> int:
@@ -50,7 +56,7 @@ def used(root: int, game: str, attack: str) -> dict[str, int]:
         "judge": judge(root),
         "adversary": adversary(root, game, attack),
         "shadows": shadows(root),
-        "bootstrap": bootstrap(root, game),
+        "bootstrap": bootstrap(root, Game(game)),
         "bootstrap-utility": bootstrap(root, "utility"),
         "bootstrap-release": bootstrap(root, "release"),
     }

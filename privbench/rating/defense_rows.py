@@ -12,7 +12,7 @@ from privbench.core.records import Figure, Record
 from privbench.rating.cells import Cells
 from privbench.rating.combine import combine
 from privbench.rating.metric_lookup import is_headline
-from privbench.rating.worst_case import Rating
+from privbench.rating.rating import Rating
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from privbench.core.controls import CONTROLS
-from privbench.rating.worst_case import Rating
+from privbench.rating.rating import Rating
 from privbench.stats.bootstrap import Interval
 
 

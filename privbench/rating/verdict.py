@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from privbench.core.controls import NULL
-from privbench.rating.worst_case import Rating, overall
+from privbench.rating.rating import Rating
+from privbench.rating.worst_case import overall
 
 Ratings = Mapping[str, Mapping[str, Rating]]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from privbench.core.controls import BREAK, FLOOR, NULL
 from privbench.rating.board import Board
+from privbench.rating.rating import BROKEN_ABOVE
 from privbench.rating.scales import MetricScale
-from privbench.rating.worst_case import BROKEN_ABOVE
 from privbench.report.text import DASH, escape, number
 
 _LEGEND = f"""\

@@ -1,4 +1,4 @@
-"""The few images of a reconstruction cell that galleries show."""
+"""The few images of a cell that galleries show: originals, what was released, what was restored."""
 
 from __future__ import annotations
 

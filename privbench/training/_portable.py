@@ -6,10 +6,11 @@ Only what a process made itself, or a worker that it started, is read: unpicklin
 from __future__ import annotations
 
 import io
+import marshal
 import pickle
 import sys
 from functools import cache
-from types import FunctionType
+from types import CodeType, FunctionType
 from typing import Any
 
 import cloudpickle  # type: ignore[import-untyped]
@@ -42,6 +43,9 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         if type(value) is torch.Tensor:
             plain = value.detach().cpu().contiguous()
             return _tensor, (plain.reshape(-1).view(torch.uint8).numpy(), value.dtype, tuple(value.shape))
+        if isinstance(value, CodeType):
+            # cloudpickle drops the file's name, which says in a traceback where a method failed.
+            return marshal.loads, (marshal.dumps(value),)
         if isinstance(value, (type, FunctionType)):
             _make_portable(value.__module__ or "")
         return super().reducer_override(value)

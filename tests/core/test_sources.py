@@ -1,6 +1,7 @@
 """What code a method uses, on real methods and on small packages and plugins."""
 
 import doctest
+import importlib.util
 import json
 import linecache
 import os
@@ -12,13 +13,18 @@ import textwrap
 import time
 import types
 from pathlib import Path
+from typing import Annotated
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import Field
 
 import privbench
 from privbench.core import registry
+from privbench.core.code.module import OWN, module_at
+from privbench.core.code.typed import constant
 from privbench.core.errors import UserError
 from privbench.core.sources import code_hash, libraries, sources
 
@@ -90,19 +96,13 @@ def test_class_module_and_path_are_the_same_root(kind, name):
 
 
 def test_what_python_imports_is_among_the_sources():
-    """An independent reference: each method is imported in a process of its own, forked after the libraries."""
+    """An independent reference: each method's module is imported where nothing of privbench is loaded."""
     code = """
-        import importlib, json, os, sys
-        for library in ("torch", "torchvision", "sklearn.linear_model", "scipy.stats", "pydantic", "opacus"):
-            importlib.import_module(library)
-        assert not [name for name in sys.modules if name.startswith("privbench")]
+        import importlib, json, sys
         for name in json.loads(sys.argv[1]):
-            if os.fork() == 0:
-                importlib.import_module(name)
-                loaded = [m.__file__ for n, m in sys.modules.items() if n.split(".")[0] == "privbench"]
-                os.write(1, (json.dumps([name, loaded]) + "\\n").encode())
-                os._exit(0)
-            assert os.wait()[1] == 0, name
+            importlib.import_module(name)
+            ours = [each for each in sys.modules if each.partition(".")[0] == "privbench"]
+            print(json.dumps([name, [sys.modules.pop(each).__file__ for each in ours]]))
     """
     modules = {
         registry.find(kind, name).__module__: registry.source_path(kind, name) for kind, name in METHODS
@@ -421,6 +421,94 @@ def test_a_base_in_another_file_is_covered_when_the_class_is_made_by_hand(tmp_pa
     assert names(tmp_path, made) == {"base_of_mine.py"}
 
 
+def test_a_plugin_uses_the_privbench_that_runs_and_not_one_beside_it(tmp_path):
+    write(
+        tmp_path,
+        mine="from privbench.core import keys\n",
+        privbench__init="",
+        privbench__core__init="",
+        privbench__core__keys="",
+    )
+    assert names(tmp_path, tmp_path / "mine.py") == {"mine.py"}
+    assert "core/keys" in used(tmp_path / "mine.py")
+
+
+def test_files_of_closed_packages_have_one_home_however_they_are_named():
+    cls = registry.find("attack", "lira")
+    path = registry.source_path("attack", "lira")
+    assert (
+        module_at(str(path))
+        == module_at(str(path), cls.__module__)
+        == module_at(str(PACKAGE / "attacks/lira.py"))
+    )
+    assert module_at(str(path)).home == OWN
+
+
+def test_a_plugin_in_a_package_sees_what_is_beside_it_and_its_package(tmp_path):
+    write(
+        tmp_path,
+        pack__init="",
+        pack__mine="import tools\nimport pack.more\nimport near\n",
+        pack__tools="",
+        pack__more="",
+        near="",
+    )
+    assert names(tmp_path, tmp_path / "pack/mine.py") == {
+        "pack/__init__.py", "pack/mine.py", "pack/tools.py", "pack/more.py", "near.py",
+    }  # fmt: skip
+
+
+def test_a_helper_may_hide_a_module_of_the_standard_library(tmp_path, monkeypatch):
+    write(tmp_path, mine="import statistics\nimport sys\nimport string\n", statistics="", sys="")
+    monkeypatch.syspath_prepend(write(tmp_path / "there", string=""))
+    assert names(tmp_path, tmp_path / "mine.py") == {"mine.py", "statistics.py"}
+
+
+def test_a_name_of_the_own_package_that_loads_on_first_use(tmp_path):
+    lazy = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from .deep import Name\ndef __getattr__(name): ...\n"
+    write(
+        tmp_path,
+        pack__init=lazy,
+        pack__mine="from . import Name\n",
+        pack__deep="",
+        pack__other="from . import other\n",
+    )
+    assert names(tmp_path, tmp_path / "pack/mine.py") == {"pack/__init__.py", "pack/mine.py", "pack/deep.py"}
+    assert names(tmp_path, tmp_path / "pack/other.py") == {"pack/__init__.py", "pack/other.py"}
+
+
+def test_a_package_installed_to_be_edited_in_place_is_followed(tmp_path, monkeypatch):
+    write(tmp_path / "src", placed__init="from placed import deep\n", placed__deep="", single="")
+
+    class Editable:
+        @staticmethod
+        def find_spec(name, path, target=None):
+            file = {"placed": "src/placed/__init__.py", "single": "src/single.py"}.get(name)
+            return file and importlib.util.spec_from_file_location(name, tmp_path / file)
+
+    mine = write(tmp_path / "own", mine="import placed\nimport single\n") / "mine.py"
+    assert names(tmp_path, mine) == {"own/mine.py"}
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, Editable])
+    assert names(tmp_path, mine) == {
+        "own/mine.py",
+        "src/placed/__init__.py",
+        "src/placed/deep.py",
+        "src/single.py",
+    }
+
+
+def test_a_distribution_is_not_taken_for_another_by_its_name(tmp_path, monkeypatch):
+    site = write(tmp_path / "site-packages", pear="", apple="")
+    for distribution, module in (("pear", "apple"), ("Fruit_Salad", "pear")):
+        folder = site / f"{distribution}-1.5.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.5\n")
+        (folder / "top_level.txt").write_text(f"{module}\n")
+    monkeypatch.syspath_prepend(site)
+    assert libraries(write(tmp_path, mine="import pear\n") / "mine.py") == {"fruit-salad": "1.5"}
+    assert libraries(write(tmp_path, mine="import apple\n") / "mine.py") == {"pear": "1.5"}
+
+
 # What cannot be read.
 
 
@@ -505,6 +593,28 @@ def test_edits_are_seen_at_once_even_with_the_same_size_and_time(tmp_path):
         os.utime(tmp_path / "tools.py", ns=(now, now))
         seen.add(code_hash(mine))
     assert len(seen) == 11
+
+
+def test_a_file_changed_within_the_clocks_tick_is_read_again(tmp_path, monkeypatch):
+    mine = write(tmp_path, mine="x = 1\n") / "mine.py"
+    reads = []
+    read, stat, is_file = Path.read_bytes, Path.stat, Path.is_file
+
+    def stamped(age):
+        fixed = types.SimpleNamespace(st_size=6, st_ino=1, st_mtime_ns=time.time_ns() - age, st_ctime_ns=0)
+        monkeypatch.setattr(Path, "stat", lambda p, **k: fixed if p.name == "mine.py" else stat(p, **k))
+
+    monkeypatch.setattr(Path, "is_file", lambda path: path.name == "mine.py" or is_file(path))
+    monkeypatch.setattr(Path, "read_bytes", lambda path: reads.append(path) or read(path))
+    stamped(age=0)
+    before = code_hash(mine)
+    mine.write_text("x = 2\n")
+    assert code_hash(mine) != before
+    stamped(age=60_000_000_000)
+    code_hash(mine)
+    reads.clear()
+    code_hash(mine)
+    assert reads == [], "nothing is read that has not changed for a while"
 
 
 def test_a_file_is_parsed_again_only_when_it_has_changed(tmp_path, monkeypatch):
@@ -697,6 +807,51 @@ def test_a_typed_class_brings_what_its_names_stand_for(cell, tmp_path, monkeypat
         code_hash(cls)
 
 
+def test_a_typed_class_counts_the_version_of_a_library_and_not_its_files(cell, tmp_path, monkeypatch):
+    text = "class Theirs:\n    __module__ = 'theirlib._not_its_file'\n    def f(self): ...\ndef g(): ...\n"
+    site = write(tmp_path / "site-packages", theirlib=text)
+    monkeypatch.syspath_prepend(site)
+    cls = cell("from theirlib import Theirs, g\nclass Typed(Theirs):\n    def h(self): return g()\n")["Typed"]
+    assert sources(cls) == frozenset()
+    monkeypatch.delitem(sys.modules, "theirlib")
+
+
+def test_values_count_as_they_compare():
+    def text(value):
+        return constant("Typed", "name", value)
+
+    assert text({0, 8}) == text({8, 0})
+    assert text({"b": [1, (2.0, None)]}) == text({"b": [1, (2.0, None)]})
+    different = [
+        1,
+        1.0,
+        True,
+        "1",
+        b"1",
+        [1],
+        (1,),
+        {1},
+        {1: 1},
+        None,
+        [[1]],
+        int | None,
+        Annotated[int, Field(gt=0)],
+        Annotated[int, Field(gt=1)],
+        torch.float32,
+        Path("1"),
+    ]
+    assert len({text(value) for value in different}) == len(different)
+    for value in (
+        torch.zeros(1),
+        [torch.zeros(1)],
+        {"a": object()},
+        types.SimpleNamespace(),
+        Field(default_factory=lambda: 1),
+    ):
+        with pytest.raises(UserError, match="Typed uses the global 'name'"):
+            text(value)
+
+
 def test_a_typed_class_with_fields_alone_has_a_text_too(cell):
     text = "from privbench.defenses.blur import Blur\nclass Typed(Blur):\n    sigma: float = {}\n"
     cls = cell(text.format(2.0))["Typed"]
@@ -737,9 +892,11 @@ def test_a_class_sent_to_a_process_with_another_main_script_is_refused(cell, mon
 def test_a_class_of_an_example_in_a_docstring_counts_by_its_text():
     """
     >>> from privbench import MembershipAttack
+    >>> def answer():
+    ...     return {}
     >>> class Example(MembershipAttack):
     ...     def guess(self, view, challenge):
-    ...         return {}
+    ...         return answer()
     >>> sorted(used(Example))[:2]
     ['__init__', 'core/__init__']
     >>> hashes.append(code_hash(Example))

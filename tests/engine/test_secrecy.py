@@ -1,117 +1,193 @@
-"""An attack that tries to reach the truth through its view, its challenge or its callers cannot."""
+"""The memory of an attack's process, searched from outside while the attack sits still, holds no truth.
 
-import gc
-import sys
-import types
+Frames, closures, objects that nothing references any more, threads, arguments, environment and folders
+all lie in that memory, so that one search covers them.
+"""
 
+import re
+from pathlib import Path
+
+import pytest
 import torch
 
-from privbench.core import registry
-from privbench.core.attack import Attack
-from privbench.core.registry import register
-from privbench.core.threat import Game
-from privbench.runner.stage import Stage
+from privbench.core.registry import create
+from privbench.engine import seeds
+from privbench.engine.adversary import Adversary
+from privbench.engine.cases import make_case
+from privbench.engine.defender import Defender
+from privbench.engine.executors.choose import executor
+from privbench.engine.plan import dataset_source
+from privbench.engine.setting import Setting
+from privbench.store.cache import Cache
 
-SKIPPED = (types.ModuleType, type, types.FrameType, types.CodeType, types.BuiltinFunctionType)
+THIEF = """\
+import gc, os, sys, threading, time
+import torch
+from privbench import Attack, create, register
 
-
-def reachable_tensors(*roots: object) -> list[torch.Tensor]:
-    """All tensors in the object graph below ``roots``: attributes, closures, containers, defaults.
-
-    Modules and classes are not followed (everything is reachable through ``sys.modules``: a plugin
-    is code), nor are a function's globals; its closure is.
-    """
-    seen: set[int] = set()
-    stack, found = list(roots), []
-    while stack:
-        item = stack.pop()
-        if id(item) in seen or isinstance(item, SKIPPED):
-            continue
-        seen.add(id(item))
-        if isinstance(item, torch.Tensor):
-            found.append(item.detach())
-            continue
-        if isinstance(item, types.FunctionType):
-            stack += [item.__closure__, item.__defaults__, item.__kwdefaults__, item.__dict__]
-            continue
-        stack += gc.get_referents(item)
-    return found
-
-
-def caller_locals() -> list[object]:
-    """The local variables of every frame above the attack's, up to the entry of ``play``."""
-    frame, found = sys._getframe(2), []
-    while frame is not None and "/privbench/" in frame.f_code.co_filename:
-        found += list(frame.f_locals.values())
-        frame = frame.f_back
-    return found
-
-
-@register("thief")
-class Thief(Attack):
-    """Searches everything it can reach for the answers."""
-
-    games = frozenset(Game)
+@register("sitting-duck")
+class SittingDuck(Attack):
+    'Says where it runs, and waits to be searched.'
+    games = frozenset({"membership", "linkage", "reconstruction", "attribute"})
+    needs = frozenset({"NEEDS"})
 
     def guess(self, view, challenge):
-        LOOT[:] = reachable_tensors(view, challenge, *caller_locals())
-        floor = registry.create("attack", "blind")
-        return floor.guess(view, challenge)
+        frame, depth = sys._getframe(), 0
+        while frame is not None:
+            frame, depth = frame.f_back, depth + 1
+        named = [f for f in os.listdir(".")] + [a for a in sys.argv if a]
+        view.log["frames"] = [depth]
+        view.log["threads"] = [threading.active_count()]
+        numbers = [int(fd) for fd in os.listdir("/proc/self/fd")]
+        # The listing's own is gone by now.
+        view.log["descriptors"] = [n for n in numbers if n > 3 and os.path.exists(f"/proc/self/fd/{n}")]
+        view.log["named"] = [len(named)]
+        view.log["tensors"] = [sum(isinstance(o, torch.Tensor) for o in gc.get_objects())]
+        view.released if "NEEDS" == "images" else None
+        view.progress(os.getpid(), 1, "search me")
+        time.sleep(SECONDS)
+        return create("attack", "blind").guess(view, challenge)
+"""
+SECONDS = 1.5
 
 
-LOOT: list[torch.Tensor] = []
+class Search:
+    """Reads a process's memory when it says where it is."""
+
+    def __init__(self, secrets: dict[str, bytes]) -> None:
+        self.secrets = secrets
+        self.found: set[str] = set()
+        self.searched = 0
+
+    def __call__(self, done: int, total: int, text: str) -> None:
+        if text != "search me":
+            return
+        maps = Path(f"/proc/{done}/maps").read_text().splitlines()
+        with Path(f"/proc/{done}/mem").open("rb", buffering=0) as memory:
+            for line in maps:
+                match = re.match(r"([0-9a-f]+)-([0-9a-f]+) rw", line)
+                if match is None or "[vvar" in line:
+                    continue
+                start, end = int(match[1], 16), int(match[2], 16)
+                try:
+                    memory.seek(start)
+                    content = memory.read(end - start)
+                except (OSError, ValueError):
+                    continue
+                self.searched += len(content)
+                self.found |= {name for name, secret in self.secrets.items() if secret in content}
 
 
-def holds(tensors: list[torch.Tensor], secret: torch.Tensor) -> bool:
-    """Whether the secret is among the tensors, as it is, as other numbers, or row by row."""
-    for tensor in tensors:
-        if tensor.shape == secret.shape and torch.equal(tensor.double(), secret.double()):
-            return True
-        if secret.dim() == 4 and tensor.dim() >= 4 and tensor.shape[-3:] == secret.shape[-3:]:
-            rows = tensor.reshape(-1, *secret.shape[-3:])
-            if any(bool((rows == row).flatten(1).all(1).any()) for row in secret[:4]):
-                return True
-        if secret.dtype == torch.bool and tensor.dim() == 1 and not tensor.is_floating_point():
-            positions = secret.nonzero()[:, 0]
-            if tensor.shape == positions.shape and torch.equal(tensor.sort().values.long(), positions):
-                return True
-    return False
+@pytest.fixture(scope="module")
+def server():
+    with executor(timeout=60) as isolated:
+        yield isolated
 
 
-def loot_of(stage: Stage, defense: str, game: Game) -> list[torch.Tensor]:
-    from privbench.runner.execute import play
-
-    LOOT.clear()
-    play(stage, registry.create("defense", defense), Thief(), game)
-    assert LOOT, "the thief must have found the tensors that it may see"
-    return list(LOOT)
+@pytest.fixture(scope="module")
+def out(tmp_path_factory):
+    return tmp_path_factory.mktemp("the-results-of-this-run-lie-here")
 
 
-def test_membership_cannot_be_reached(stage):
-    loot = loot_of(stage, "vim", Game.MEMBERSHIP)
-    truth = stage.truth(Game.MEMBERSHIP)
-    assert not holds(loot, truth.members)
+@pytest.fixture(scope="module")
+def defender(out):
+    setting = Setting(
+        dataset_source("mnist-5k"), create("model", "cnn"), create("task", "classes"), 0, "smoke", "cpu"
+    )
+    return Defender(setting, Cache(out / "cache", pytest.fail), lambda *_: None)
 
 
-def test_originals_cannot_be_reached(stage):
-    loot = loot_of(stage, "vim", Game.RECONSTRUCTION)
-    truth = stage.truth(Game.RECONSTRUCTION)
-    assert not holds(loot, truth.originals.images)
+def secrets_of(case, out: Path) -> dict[str, bytes]:
+    """What must not be there: bytes long enough not to be there by chance."""
+    setting_seed = 0
+    members = case.parts.members
+    shown = case.parts.private[case.shown]
+    picture = shown.images[0].flatten()
+    middle = picture[picture.nonzero()[:, 0].min() :][:60]
+    numbers = {
+        f"the seed of {name}": value.to_bytes(8, "little")
+        for name, value in {
+            **{
+                name: getattr(seeds, name)(setting_seed)
+                for name in ("target", "judge", "shown", "defender_key")
+            },
+            **case.parts.seeds,
+        }.items()
+    }
+    return {
+        "the members": members[:64].numpy().tobytes(),
+        "the members' positions": members.nonzero()[:40, 0].numpy().tobytes(),
+        "the order of the release": case.order[:16].numpy().tobytes(),
+        "an original": middle.numpy().tobytes(),
+        "the attributes": shown.labels[:24].numpy().tobytes(),
+        "the folder of results": str(out).encode(),
+        **numbers,
+    }
 
 
-def test_features_cannot_be_reached(stage):
-    loot = loot_of(stage, "vim", Game.FEATURE)
-    assert not holds(loot, stage.truth(Game.FEATURE).features)
+def search(defender, server, out, tmp_path, game, defense, needs, plant=None):
+    path = tmp_path / "duck.py"
+    path.write_text(THIEF.replace("NEEDS", needs).replace("SECONDS", str(SECONDS)))
+    attack = create("attack", f"{path}:SittingDuck")
+    deployment = defender.deploy(create("defense", defense))
+    made = create("game", game)
+    case = make_case(defender.setting, deployment, made, attack)
+    looking = Search(secrets_of(case, out))
+    adversary = Adversary(defender, case, attack, made)
+    adversary.progress = looking
+    challenge = adversary.challenge()
+    if plant is not None:
+        fields = adversary.view_fields()
+        adversary.view_fields = lambda: {**fields, "attribute_names": plant(case)}
+    answer = server.guess(adversary, challenge)
+    assert looking.searched > 50e6, "nothing was searched"
+    return looking.found, answer.log
 
 
-def test_the_thief_would_have_found_them(stage):
-    # Without protection the release is the originals, and the same search finds them.
-    loot = loot_of(stage, "none", Game.RECONSTRUCTION)
-    assert holds(loot, stage.truth(Game.RECONSTRUCTION).originals.images)
+@pytest.mark.parametrize(
+    ("game", "needs", "allowed"),
+    [
+        ("membership", "scores", set()),
+        ("linkage", "images", set()),
+        ("reconstruction", "images", set()),
+        ("attribute", "images", set()),
+    ],
+)
+def test_no_truth_is_in_the_memory_of_an_attack(defender, server, out, tmp_path, game, needs, allowed):
+    found, log = search(defender, server, out, tmp_path, game, "vim", needs)
+    if game in {"membership", "linkage"}:
+        # All candidates are shown there, members and others: their pixels are no secret.
+        found -= {"an original"}
+    assert found == allowed
+    assert log["threads"] == [1]
+    assert log["descriptors"] == []
+    assert log["named"] == [0]
+    assert log["frames"][0] < 15
 
 
-def test_a_planted_leak_is_found(stage):
-    truth = stage.truth(Game.MEMBERSHIP)
-    view = stage.view(registry.create("defense", "vim"), Game.MEMBERSHIP, "thief")
-    view.progress = lambda done, total, text, leak=truth.members: None
-    assert holds(reachable_tensors(view), truth.members)
+def test_what_is_planted_is_found(defender, server, out, tmp_path):
+    found, _ = search(
+        defender, server, out, tmp_path, "membership", "vim", "scores",
+        plant=lambda case: (case.parts.members.clone(), case.order.clone(), str(out)),
+    )  # fmt: skip
+    assert {"the members", "the order of the release", "the folder of results"} <= found
+
+
+def test_without_protection_the_originals_are_found(defender, server, out, tmp_path):
+    found, _ = search(defender, server, out, tmp_path, "reconstruction", "none", "images")
+    assert "an original" in found
+
+
+def test_an_answer_is_a_plain_tensor(defender, server, tmp_path):
+    path = tmp_path / "odd.py"
+    path.write_text(
+        "import torch\nfrom privbench import MembershipAttack, register\n\n"
+        "class Odd(torch.Tensor):\n    'Does something else than it shows.'\n\n"
+        "@register('odd')\nclass OddAttack(MembershipAttack):\n    'A test.'\n"
+        "    def guess(self, view, challenge):\n        return torch.zeros(len(challenge)).as_subclass(Odd)\n"
+    )
+    attack = create("attack", f"{path}:OddAttack")
+    game = create("game", "membership")
+    case = make_case(defender.setting, defender.deploy(create("defense", "vim")), game, attack)
+    adversary = Adversary(defender, case, attack, game)
+    assert type(server.guess(adversary, adversary.challenge()).guess) is torch.Tensor

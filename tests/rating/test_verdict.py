@@ -3,8 +3,8 @@ from dataclasses import replace
 import pytest
 import torch
 
+from privbench.rating.rating import Rating
 from privbench.rating.verdict import verdicts
-from privbench.rating.worst_case import Rating
 from privbench.stats.bootstrap import Interval
 
 RECONSTRUCTION, MEMBERSHIP = "reconstruction", "membership"

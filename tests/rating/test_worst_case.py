@@ -5,7 +5,8 @@ from factory import controls, defended, membership_columns, psnr_columns, recogn
 from privbench.rating.cells import Cells
 from privbench.rating.certification import certify
 from privbench.rating.ranking import ranks
-from privbench.rating.worst_case import Rating, overall, rate
+from privbench.rating.rating import Rating
+from privbench.rating.worst_case import overall, rate
 from privbench.stats.bootstrap import Interval
 
 GAME = "reconstruction"

@@ -131,8 +131,8 @@ class Finder:
 
     @cached_property
     def _path(self) -> list[str]:
-        # An empty entry is the current folder, as in a notebook.
-        return [os.path.realpath(entry or ".") for entry in sys.path]
+        # An empty entry, as in a notebook, is the current folder.
+        return [os.path.realpath(entry) for entry in sys.path]
 
 
 def _redirected(name: str) -> Module | None:

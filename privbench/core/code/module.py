@@ -77,6 +77,5 @@ def module_at(path: str, name: str = "") -> Module:
             folder = folder.parent
         top = file.relative_to(folder).parts[0].partition(".")[0]
         beside = list(dict.fromkeys([file.parent, folder]))
-    home = Home(str(beside[-1]), top, tuple(map(str, beside)))
-    own = home.base == OWN.base and top == OWN.top
-    return Module(str(file), OWN if own else home)
+    home = Home(str(beside[-1]), top, ())
+    return Module(str(file), home if home.closed else home._replace(beside=tuple(map(str, beside))))

@@ -15,8 +15,11 @@ from privbench.core.code.syntax import chain
 from privbench.core.errors import UserError
 
 _ATOMS = (bool, int, float, complex, str, bytes, type(None), type(...), Enum, PurePath)
-# What these print is all that they are.
-_PRINTED_WHOLE = {"annotated_types", "pydantic.fields", "torch.device", "torch.dtype", "types", "typing"}
+# What these print is all that they are, but for functions and objects in angle brackets in it.
+_PRINTED_WHOLE = {
+    "annotated_types", "pydantic.fields", "torch.device", "torch.dtype", "types.GenericAlias",
+    "types.UnionType", "typing",
+}  # fmt: skip
 
 
 class Typed(NamedTuple):
@@ -109,7 +112,8 @@ def constant(user: str, name: str, value: object) -> str:
         pairs = (f"{constant(user, name, key)}={constant(user, name, each)}" for key, each in value.items())
         return f"dict({','.join(pairs)})"
     kind = type(value)
-    if kind.__module__ in _PRINTED_WHOLE or f"{kind.__module__}.{kind.__name__}" in _PRINTED_WHOLE:
+    known = not _PRINTED_WHOLE.isdisjoint({kind.__module__, f"{kind.__module__}.{kind.__name__}"})
+    if known and "<" not in repr(value):
         return repr(value)
     raise UserError(
         f"{user} uses the global {name!r}, a {kind.__name__}, and nothing tells its results from those with "

@@ -27,7 +27,11 @@ PRELOAD = (
     "sklearn.pipeline",
     "sklearn.ensemble",
 )
-"""What attacks import sooner or later: a module that is missing here is imported in each process."""
+"""What attacks import sooner or later: a module that is missing here is imported in each process.
+
+``torch._dynamo`` is what the first step of any torch optimiser imports (about 1 s), ``scipy.stats`` what
+scikit-learn does (0.7 s); scikit-learn itself takes 0.4 s, torch 1.3 s, torchvision 0.1 s.
+"""
 
 
 class ForkServer:

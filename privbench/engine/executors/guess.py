@@ -48,7 +48,3 @@ class Executor(Protocol):
             AttackFailed: there is none.
         """
         ...
-
-    def close(self) -> None:
-        """End whatever was started."""
-        ...

@@ -74,6 +74,3 @@ class InProcess:
             except BaseException as error:
                 raise AttackFailed(*failure(error, adversary.attack)) from error
         return Answer(guess, log)
-
-    def close(self) -> None:
-        """Nothing was started."""

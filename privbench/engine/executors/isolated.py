@@ -21,7 +21,7 @@ from privbench.engine.adversary import Adversary
 from privbench.engine.executors.child import Child
 from privbench.engine.executors.environment import import_path
 from privbench.engine.executors.errors import ChannelClosed, ChannelTimeout, ProtocolError
-from privbench.engine.executors.forkserver import ForkServer
+from privbench.engine.executors.forkserver import PRELOAD, ForkServer
 from privbench.engine.executors.guess import Answer, AttackFailed
 from privbench.engine.executors.jobs import jobs_in, trained_out
 from privbench.engine.executors.message import Message
@@ -29,7 +29,9 @@ from privbench.engine.executors.parcel import packed, plugin_files
 from privbench.engine.executors.running import clean_log
 from privbench.engine.keys import with_uses
 
-_GUEST = "privbench.engine.executors.guest:main"
+_GUEST = "privbench.engine.executors.guest"
+PRELOADED = (*PRELOAD, _GUEST)
+"""What the server imports, so that no attack's process has to."""
 _LAST_WORDS = 5.0
 
 
@@ -38,15 +40,15 @@ class Isolated:
 
     flags: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, timeout: float | None = None) -> None:
+    def __init__(self, server: ForkServer, timeout: float | None = None) -> None:
         """Start nothing yet.
 
         Args:
+            server: forks the processes; it is the caller's, who closes it.
             timeout: seconds of its own that an attack may take; what the engine trains for it is not
                 counted. None: no limit.
         """
-        self._timeout = timeout
-        self._server = ForkServer()
+        self._server, self._timeout = server, timeout
 
     def start(self) -> None:
         """Let the server import while the engine does other things."""
@@ -70,9 +72,9 @@ class Isolated:
             [adversary.attack, adversary.defense, adversary.game, setting.model, setting.task]
         )
         blob, tensors = packed(content, methods, import_path())
-        with self._server.spawn(_GUEST) as child:
+        with self._server.spawn(f"{_GUEST}:main") as child:
             try:
-                child.channel.send(Message("start", {"files": plugin_files()}, tensors, blob))
+                child.channel.send(Message("start", {"files": plugin_files()}, tensors, blob), self._timeout)
                 return self._served(child, adversary)
             except ChannelTimeout as error:
                 raise AttackFailed(
@@ -83,10 +85,6 @@ class Isolated:
                 raise AttackFailed(f"the attack's process ended without an answer: {status}") from error
             except ProtocolError as error:
                 raise AttackFailed(f"the attack's process said what is no answer: {error}") from error
-
-    def close(self) -> None:
-        """End the server."""
-        self._server.close()
 
     def _served(self, child: Child, adversary: Adversary) -> Answer:
         spent = 0.0
@@ -102,7 +100,7 @@ class Isolated:
             if message.name == "progress":
                 _pass_on(adversary, message.fields)
             else:
-                child.channel.send(_answered(adversary, message))
+                child.channel.send(_answered(adversary, message), self._timeout)
 
 
 def _answered(adversary: Adversary, message: Message) -> Message:

@@ -13,19 +13,8 @@ from privbench.rating.cell_rows import CellRow
 from privbench.rating.certification import Certificate
 from privbench.rating.leakage import greatest
 from privbench.report.columns.column import Column
-from privbench.report.columns.forms import (
-    LEAKAGE,
-    Brief,
-    Leakage,
-    Listed,
-    Measured,
-    Queries,
-    Seconds,
-    Seeds,
-    Selector,
-    Words,
-    YesNo,
-)
+from privbench.report.columns.forms import Listed, Seeds, Selector, Words, YesNo
+from privbench.report.columns.number_forms import LEAKAGE, Brief, Leakage, Measured, Queries, Seconds
 from privbench.report.text import number
 
 

@@ -6,22 +6,17 @@ from typing import Any, TypeAlias
 
 from privbench.rating.board import Board
 from privbench.rating.defense_rows import DefenseRow
-from privbench.rating.worst_case import Rating
+from privbench.rating.rating import Rating
 from privbench.report.columns.column import Column
-from privbench.report.columns.forms import (
+from privbench.report.columns.forms import Form, Listed, Seeds, Selector, Words, YesNo
+from privbench.report.columns.number_forms import (
     LEAKAGE,
     Factor,
-    Form,
     Guarantee,
     Leakage,
-    Listed,
     Measured,
     Number,
     Seconds,
-    Seeds,
-    Selector,
-    Words,
-    YesNo,
 )
 from privbench.report.text import DASH, code, escape, number, spread
 

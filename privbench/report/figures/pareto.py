@@ -9,8 +9,8 @@ from privbench.core.controls import NULL
 from privbench.core.records import Figure as Measurement
 from privbench.rating.board import Board
 from privbench.rating.defense_rows import DefenseRow
-from privbench.rating.worst_case import BROKEN_ABOVE
-from privbench.report.columns.forms import Leakage, Measured
+from privbench.rating.rating import BROKEN_ABOVE
+from privbench.report.columns.number_forms import Leakage, Measured
 from privbench.report.figures.png import write_png
 from privbench.report.text import exact
 

@@ -8,7 +8,7 @@ from privbench.core.records import Figure
 from privbench.core.seeds import seed_list
 from privbench.rating.board import Board
 from privbench.report.columns.defenses import defense_columns
-from privbench.report.columns.forms import Measured
+from privbench.report.columns.number_forms import Measured
 from privbench.report.legend import legend
 from privbench.report.text import code, escape
 from privbench.report.writers.markdown_game import game_markdown
