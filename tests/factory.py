@@ -32,6 +32,7 @@ def result(
     status: str = "ok",
     reason: str = "",
     clusters: torch.Tensor | None = None,
+    index: torch.Tensor | None = None,
     split: str = "s",
     accuracy: float | None = 0.9,
     plain_spread: float = 0.02,
@@ -74,7 +75,7 @@ def result(
             inference_images_per_second=500.0, plain_inference_images_per_second=1000.0,
         ),
     )  # fmt: skip
-    return Result(record, columns, clusters)
+    return Result(record, columns, clusters, index)
 
 
 def psnr_columns(

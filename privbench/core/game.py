@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
-from privbench.core.errors import PrivbenchError
+from privbench.core.errors import PrivbenchError, SurfaceMissing
 from privbench.core.images import LabelledImages
 from privbench.core.method import Method
+from privbench.core.releases import Releases
 
 if TYPE_CHECKING:
     from privbench.core.deployment import Case
@@ -58,6 +59,9 @@ class Challenge(ABC):
 
     releases: dict[str, torch.Tensor] = field(default_factory=dict, kw_only=True)
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "releases", Releases(self.releases))
+
     @abstractmethod
     def __len__(self) -> int:
         """How many samples the guess is about."""
@@ -67,12 +71,13 @@ class Challenge(ABC):
         """The release, where the attack declares one surface that releases something.
 
         Raises:
-            PrivbenchError: it declares none, or several; the message says what to write.
+            SurfaceMissing: it declares none.
+            PrivbenchError: it declares several. The message says what to write.
         """
         if len(self.releases) == 1:
             return next(iter(self.releases.values()))
         if not self.releases:
-            raise PrivbenchError(
+            raise SurfaceMissing(
                 "this attack does not see the release: add the surface that it reads to `needs`, such as "
                 'needs = {"images"}.'
             )

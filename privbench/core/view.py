@@ -22,6 +22,7 @@ from privbench.core.images import LabelledImages
 from privbench.core.keys import Keys
 from privbench.core.model import Model
 from privbench.core.protection import protected_under
+from privbench.core.releases import Releases
 from privbench.core.scale import Scale
 from privbench.core.seeds import derive_seed
 from privbench.core.surface import Port, Shadows, Surface
@@ -116,7 +117,7 @@ class AdversaryView:
                 f"this attack sees no release: the {self.game.registry_name} game is played on {shown}; add "
                 'the one that it reads to `needs`, such as needs = {"images"}.'
             )
-        return {name: tensor.to(self.device) for name, tensor in found.items()}
+        return Releases({name: tensor.to(self.device) for name, tensor in found.items()})
 
     def seed(self, *axes: str | int) -> int:
         """A seed of the adversary's own for the stream named by ``axes``."""
@@ -136,7 +137,8 @@ class AdversaryView:
                 "attack."
             )
         few = slice(0, count)
-        return KnownPairs(self.pairs.originals[few], {n: t[few] for n, t in self.pairs.releases.items()})
+        releases = Releases({name: tensor[few] for name, tensor in self.pairs.releases.items()})
+        return KnownPairs(self.pairs.originals[few], releases)
 
     def simulate(self, images: torch.Tensor, *axes: str | int) -> torch.Tensor:
         """Protect ``images`` by the public algorithm with keys of the adversary's own, one an image.

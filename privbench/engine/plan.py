@@ -21,7 +21,7 @@ from privbench.core.scale import Scale
 from privbench.core.selector import parse_selector
 from privbench.core.surface import Surface
 from privbench.core.task import Task
-from privbench.core.threat import why_not
+from privbench.core.threat import Knowledge, why_not
 
 T = TypeVar("T", bound=Method)
 
@@ -224,6 +224,17 @@ def _reason(defense: Defense, attack: Attack, game: Game, task: Task) -> str | N
         raise UserError(
             f"attack {attack.selector!r} declares {', '.join(sorted(foreign))} in `needs`, which the {name} "
             f"game does not show. It shows: {', '.join(sorted(game.played_on | game.beside))}."
+        )
+    knows_pairs = Knowledge.KNOWN_PAIRS in attack.required_knowledge
+    if knows_pairs != (attack.required_pairs > 0):
+        raise UserError(
+            f"attack {attack.selector!r} "
+            + (
+                "declares known pairs and asks for none: set `pairs`."
+                if knows_pairs
+                else f"asks for {attack.required_pairs} known pairs and does not declare them: add "
+                "Knowledge.KNOWN_PAIRS to `knowledge`."
+            )
         )
     if attack.tasks is not None and task.registry_name not in attack.tasks:
         taught = ", ".join(sorted(attack.tasks))

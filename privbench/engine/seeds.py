@@ -6,7 +6,7 @@ from privbench.core.seeds import derive_seed
 
 
 class Game(str):
-    """A game's name as an axis: its type is part of the stream, and older records hold figures of this one."""
+    """A game's name as an axis, whose type is part of the stream: figures were drawn from this one."""
 
     __slots__ = ()
 

@@ -59,10 +59,10 @@ def roc(columns: Columns, weights: torch.Tensor) -> tuple[torch.Tensor, torch.Te
     """
     order, ends = roc_steps(columns)
     member = columns["member"][order]
-    weights = weights[:, order]
+    weights = weights.index_select(1, order)
     rates = []
     for side in (member, 1 - member):
         total = (weights * side).cumsum(dim=1)
-        steps = torch.nn.functional.pad(total[:, ends], (1, 0))
+        steps = torch.nn.functional.pad(total.index_select(1, ends), (1, 0))
         rates.append(steps / total[:, -1:])
     return rates[0], rates[1]

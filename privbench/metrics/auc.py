@@ -30,14 +30,19 @@ class Auc(Metric):
     def statistic(self, columns: Columns, weights: torch.Tensor) -> torch.Tensor:
         """The weighted area, float64 [R]; NaN for rows without a member or a non-member."""
         member = columns["member"] == 1
-        inside = columns["score"][member]
-        outside, order = columns["score"][~member].sort()
-        below = torch.searchsorted(outside, inside)
-        not_above = torch.searchsorted(outside, inside, right=True)
+        inside, outside = member.nonzero()[:, 0], (~member).nonzero()[:, 0]
+        scores, order = columns["score"][outside].sort()
+        outside = outside[order]
+        below = torch.searchsorted(scores, columns["score"][inside])
+        not_above = torch.searchsorted(scores, columns["score"][inside], right=True)
+        tied = not torch.equal(below, not_above)
         areas = []
         for block in weight_blocks(weights):
-            member_weight = block[:, member]
-            passed = torch.nn.functional.pad(block[:, ~member][:, order].cumsum(dim=1), (1, 0))
-            wins = (member_weight * (passed[:, below] + passed[:, not_above])).sum(dim=1) / 2
+            member_weight = block.index_select(1, inside)
+            passed = torch.nn.functional.pad(block.index_select(1, outside).cumsum(dim=1), (1, 0))
+            beaten = passed.index_select(1, below)
+            if tied:
+                beaten = (beaten + passed.index_select(1, not_above)) / 2
+            wins = (member_weight * beaten).sum(dim=1)
             areas.append(wins / (member_weight.sum(dim=1) * passed[:, -1]))
         return torch.cat(areas)

@@ -26,7 +26,14 @@ class Mlp(Model):
     depth: int = Field(1, ge=1, le=16, description="hidden layers")
 
     def build(self, shape: tuple[int, int, int], outputs: int) -> torch.nn.Module:
-        """A fresh module for images of ``shape`` (C, H, W), float32 in [0, 1]."""
+        """A fresh module for images of ``shape`` (C, H, W), float32 in [0, 1].
+
+        Raises:
+            DataError: a side below eight pixels.
+        """
+        from privbench.models._adapt import require_side
+
+        require_side(self, shape, self.min_side)
         nn = torch.nn
         parts: OrderedDict[str, torch.nn.Module] = OrderedDict(flat=nn.Flatten())
         have = shape[0] * shape[1] * shape[2]

@@ -12,9 +12,9 @@ from privbench.core.controls import CONTROLS
 from privbench.core.errors import DataError
 from privbench.core.metric import Columns, Metric
 from privbench.core.records import Cell
+from privbench.rating.challenges import SharedChallenge
 from privbench.rating.metric_lookup import find_metric, metric_order
 from privbench.stats.between_seeds import seed_average
-from privbench.stats.bootstrap import challenge_weights
 from privbench.store.results import Result
 
 
@@ -87,23 +87,13 @@ class Cells:
         return seed_average(torch.stack([draws[seed] for seed in seeds]))
 
     def _resample(self, game: str, seed: int, played: Sequence[Result]) -> None:
-        weights: torch.Tensor | None = None
-        first: Result | None = None
+        challenge = SharedChallenge(game, seed, [result for result in played if result.columns])
         for result in played:
             for name, columns in sorted(result.columns.items()):
                 metric = find_metric(name)
                 if metric is None or not self._needed(metric, result):
                     continue
-                count = len(next(iter(columns.values())))
-                if weights is None or first is None:
-                    first, weights = result, challenge_weights(game, seed, count, result.clusters)
-                elif count != weights.shape[1] or not _same_challenge(result, first):
-                    raise DataError(
-                        f"{first.record.key} and {result.record.key} were scored on different challenges "
-                        f"({game}, seed {seed}: {weights.shape[1]} and {count} samples, or other data, split "
-                        "or identities). They cannot stand on one board: run them again on the same data "
-                        "with the same version."
-                    )
+                weights = challenge.weights(result, len(next(iter(columns.values()))))
                 self._score(result, name, metric, columns, weights)
 
     def _needed(self, metric: Metric, result: Result) -> bool:
@@ -136,12 +126,3 @@ def _capped(metric: Metric, columns: Columns) -> Columns:
     if metric.higher_is == "leak":
         return {name: column.clamp(max=cap) for name, column in columns.items()}
     return {name: column.clamp(min=cap) for name, column in columns.items()}
-
-
-def _same_challenge(a: Result, b: Result) -> bool:
-    hashes_a, hashes_b = a.record.provenance.hashes, b.record.provenance.hashes
-    if any(hashes_a.get(name) != hashes_b.get(name) for name in ("dataset", "split")):
-        return False
-    if a.clusters is None or b.clusters is None:
-        return a.clusters is b.clusters
-    return torch.equal(a.clusters, b.clusters)

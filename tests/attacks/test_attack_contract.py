@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import replace
 
 import pytest
 import torch
-from fakes import World, make_world
+from fakes import World, attack_of, game_of, make_world, surface_of
 
 from privbench.core import registry
 from privbench.core.attack import Attack
-from privbench.core.errors import SurfaceMissing, UserError
-from privbench.core.games import Challenge, FeatureChallenge, MembershipChallenge, ReconstructionChallenge
-from privbench.core.threat import Game, Surface
-from privbench.core.view import Deployment
+from privbench.core.errors import NotDeclared, SurfaceMissing, UserError
+from privbench.core.surface import Surface
+from privbench.core.threat import Knowledge
 
 NAMES = registry.names("attack")
 VARIANTS = [
+    "attribute[strengths=2]",
     "blind[aim=ssim]",
+    "gradient-inversion[steps=5]",
+    "linkage[probes=60]",
     "lira[mode=offline]",
     "lira[variance=per-sample]",
     "lira[augment=true,flip=true,queries=4]",
@@ -31,77 +32,113 @@ VARIANTS = [
     "restoration[aim=ssim]",
     "loss-threshold[queries=3]",
 ]
+CHEAPER = {"classifier": "classifier[epochs=2]", "decoder": "decoder[epochs=2,width=16]"}
+"""What takes long at its defaults, which the engine's contract plays."""
+ALL = [*(CHEAPER.get(name, name) for name in NAMES), *VARIANTS]
+TARGETS = {"attribute": [("class",), ("odd", "low")]}
+IDLE = {
+    ("blind", "membership"),
+    ("blind", "linkage"),
+    ("window-mean[window=4]", "reconstruction"),
+    ("window-mean[window=entire]", "reconstruction"),
+}
+"""Attacks that declare a public prior and make no use of it in a game."""
 
 
-def attack(selector: str) -> Attack:
-    made = registry.create("attack", selector)
-    assert isinstance(made, Attack)
-    return made
+def rounds(made: Attack) -> list[tuple[str, tuple[str, ...]]]:
+    """Every game that the attack plays, with the targets to ask for."""
+    return [(game, targets) for game in sorted(made.plays) for targets in TARGETS.get(game, [()])]
 
 
-def challenges(world: World, made: Attack) -> list[Challenge]:
-    shape = tuple(world.released.shape[1:])
-    every: dict[Game, list[Challenge]] = {
-        Game.MEMBERSHIP: [MembershipChallenge(world.candidates.images, world.candidates.labels)],
-        Game.RECONSTRUCTION: [ReconstructionChallenge(world.released, shape)],
-        Game.FEATURE: [
-            FeatureChallenge(world.released, ("class",), (10,)),
-            FeatureChallenge(world.released, ("odd", "low"), (2, 2)),
-        ],
-    }
-    return [challenge for game in sorted(made.games) for challenge in every[game]]
+def releasing(name: str) -> bool:
+    return type(surface_of(name)).release is not Surface.release
+
+
+def state_of(world: World) -> list[torch.Tensor]:
+    held = [world.candidates, world.auxiliary]
+    tensors = [t for data in held for t in vars(data).values() if t is not None]
+    return copy.deepcopy([*tensors, *world.module.state_dict().values()])
 
 
 @pytest.mark.parametrize("leaky", [True, False], ids=["leaky", "null"])
-@pytest.mark.parametrize("selector", [*NAMES, *VARIANTS])
+@pytest.mark.parametrize("selector", ALL)
 def test_guess_is_valid_repeats_and_leaves_its_inputs_alone(selector: str, leaky: bool) -> None:
-    made = attack(selector)
+    made = attack_of(selector)
     guesses = []
     for _ in range(2):
         world = make_world(leaky)
-        before = copy.deepcopy((world.candidates, world.released, world.view.auxiliary))
+        before = state_of(world)
         state = torch.random.get_rng_state()
         threads = torch.get_num_threads()
-        guesses.append([c.check(made.guess(world.view, c)) for c in challenges(world, made)])
+        found = []
+        for game, targets in rounds(made):
+            challenge = world.challenge(game, made.required_surfaces, targets)
+            asked = copy.deepcopy(challenge.releases)
+            view = world.view_of(made, game)
+            found.append(game_of(game).check(challenge, made.guess(view, challenge)))
+            for name, release in asked.items():
+                assert torch.equal(release, challenge.releases[name]), "changed its challenge"
+            assert all(isinstance(v, float) for curve in view.log.values() for v in curve)
+        guesses.append(found)
         assert torch.equal(state, torch.random.get_rng_state()), "touched torch's global random state"
         assert torch.get_num_threads() == threads
-        after = (world.candidates, world.released, world.view.auxiliary)
-        for old, new in zip(before, after, strict=True):
-            assert torch.equal(getattr(old, "images", old), getattr(new, "images", new)), "changed its inputs"
-        assert all(isinstance(v, float) for curve in world.view.log.values() for v in curve)
-        if Surface.SCORES in made.required_surfaces:
-            assert world.view.queries["scores"] >= len(world.candidates)
-        if Surface.PROTECT in made.required_surfaces:
-            assert world.view.queries["protect"] > 0
+        for old, new in zip(before, state_of(world), strict=True):
+            assert torch.equal(old, new), "changed its inputs"
     for first, second in zip(*guesses, strict=True):
         assert torch.equal(first, second), "the same seed gave another guess"
 
 
-@pytest.mark.parametrize("selector", [*NAMES, *VARIANTS])
-def test_needs_what_it_declares(selector: str) -> None:
-    made = attack(selector)
+@pytest.mark.parametrize("selector", ALL)
+def test_asks_every_oracle_that_it_declares_and_no_other(selector: str) -> None:
+    made = attack_of(selector)
     world = make_world()
-    for surface in made.required_surfaces & {Surface.SCORES, Surface.PROTECT}:
-        bare = replace(world.view, deployment=Deployment(frozenset({Surface.IMAGES})))
-        for challenge in challenges(world, made):
-            with pytest.raises(SurfaceMissing, match=surface):
-                made.guess(bare, challenge)
+    for game, targets in rounds(made):
+        world.guess(made, game, targets)
+    assert set(world.queries) <= made.required_surfaces
+    oracles = {name for name in made.required_surfaces if surface_of(name).oracle and not releasing(name)}
+    assert oracles <= set(world.queries)
+    if "scores" in made.required_surfaces:
+        assert world.queries["scores"] >= len(world.candidates)
 
 
-@pytest.mark.parametrize("selector", [*NAMES, *VARIANTS])
-def test_asks_for_no_more_than_it_declares(selector: str) -> None:
-    made = attack(selector)
-    world = make_world()
-    deployment = world.view.deployment
-    allowed = Deployment(
-        made.required_surfaces,
-        scores=deployment.scores if Surface.SCORES in made.required_surfaces else None,
-        protect=deployment.protect if Surface.PROTECT in made.required_surfaces else None,
-    )
-    view = replace(world.view, deployment=allowed)
-    for challenge in challenges(world, made):
-        made.guess(view, challenge)
-    assert set(view.queries) <= {str(surface) for surface in made.required_surfaces}
+@pytest.mark.parametrize("selector", ALL)
+def test_a_surface_less_is_told_by_its_name(selector: str) -> None:
+    made = attack_of(selector)
+    for missing in sorted(made.required_surfaces):
+        world = make_world()
+        needs = made.required_surfaces - {missing}
+        for game, targets in rounds(made):
+            view = world.view(game, needs, made.required_knowledge, made.required_pairs)
+            challenge = world.challenge(game, needs, targets)
+            with pytest.raises((SurfaceMissing, NotDeclared), match="`needs`"):
+                made.guess(view, challenge)
+
+
+@pytest.mark.parametrize("selector", ALL)
+@pytest.mark.parametrize("missing", [Knowledge.PUBLIC_PRIOR, Knowledge.KNOWN_PAIRS])
+def test_less_knowledge_is_told_by_its_name(selector: str, missing: Knowledge) -> None:
+    made = attack_of(selector)
+    if missing not in made.required_knowledge:
+        pytest.skip("not declared")
+    for game, targets in rounds(made):
+        if (selector, game) in IDLE:
+            continue
+        world = make_world()
+        view = world.view(game, made.required_surfaces, made.required_knowledge - {missing})
+        challenge = world.challenge(game, made.required_surfaces, targets)
+        with pytest.raises(NotDeclared, match=f"Knowledge.{missing.name} to `knowledge`"):
+            made.guess(view, challenge)
+
+
+@pytest.mark.parametrize("selector", ALL)
+def test_plays_games_that_show_what_it_needs(selector: str) -> None:
+    made = attack_of(selector)
+    assert made.plays, "plays no game"
+    assert made.plays <= set(registry.names("game"))
+    for name in made.plays:
+        game = game_of(name)
+        assert made.required_surfaces <= game.played_on | game.beside
+    assert made.required_pairs == 0 or Knowledge.KNOWN_PAIRS in made.required_knowledge
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -123,6 +160,10 @@ def test_refuses_unknown_parameters(name: str) -> None:
 @pytest.mark.parametrize(
     "selector",
     [
+        "attribute[strengths=0]",
+        "decoder[epochs=0]",
+        "gradient-inversion[steps=0]",
+        "linkage[probes=3]",
         "loss-threshold[queries=0]",
         "confidence[queries=many]",
         "lira[mode=sideways]",

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
 import torch
-from fakes import CPU, auc, make_world
+from fakes import CPU, ServicePort, attack_of, auc, game_of, make_world
 
 from privbench.attacks._shadows import augmented
 from privbench.attacks.rmia import dominated_share
 from privbench.attacks.shadow_classifier import output_features
 from privbench.core import registry
-from privbench.core.games import MembershipChallenge
 from privbench.core.images import LabelledImages
-from privbench.core.threat import Surface
 from privbench.core.training import TrainingConfig, TrainingJob
-from privbench.core.view import AdversaryView, Deployment
+from privbench.games.membership import MembershipChallenge
 from privbench.tasks.classes import Classes
 from privbench.training.many import train_many
 from privbench.training.modules import load_module
@@ -64,15 +62,6 @@ class SyntheticShadows:
         return self.models.answer(self.membership)
 
 
-class SyntheticSimulator:
-    def __init__(self, models: Synthetic) -> None:
-        self.models = models
-
-    def shadows(self, data: LabelledImages, count: int) -> SyntheticShadows:
-        coin = torch.rand(count, len(data), generator=self.models.generator)
-        return SyntheticShadows(coin < 0.5, self.models)
-
-
 def synthetic_auc(selector: str, repeat: int, samples: int, shadows: int, shift: float) -> float:
     generator = torch.Generator().manual_seed(repeat)
     models = Synthetic(3 * torch.randn(samples, generator=generator, dtype=torch.float64), shift, generator)
@@ -81,21 +70,15 @@ def synthetic_auc(selector: str, repeat: int, samples: int, shadows: int, shift:
     def scores(images: torch.Tensor, query: int) -> torch.Tensor:
         return models.answer(members) if len(images) == samples else models.strangers(len(images))
 
+    def shadow_models(data: LabelledImages, count: int) -> SyntheticShadows:
+        return SyntheticShadows(torch.rand(count, len(data), generator=generator) < 0.5, models)
+
     strangers = LabelledImages(torch.zeros(samples + 1, 1, 8, 8), torch.zeros(samples + 1, dtype=torch.int64))
-    view = AdversaryView(
-        Deployment(frozenset({Surface.SCORES}), scores=scores),
-        strangers,
-        SyntheticSimulator(models),
-        2,
-        (),
-        "small",
-        CPU,
-        repeat,
-    )
-    attack = registry.create("attack", selector)
+    view = ServicePort(scores, shadow_models).view(strangers, outputs=2, seed=repeat)
+    attack = attack_of(selector)
     attack = attack.model_copy(update={"shadows": shadows, "queries": 1})
     challenge = MembershipChallenge(torch.zeros(samples, 1, 8, 8), torch.zeros(samples, dtype=torch.int64))
-    return auc(challenge.check(attack.guess(view, challenge)), members)
+    return auc(game_of("membership").check(challenge, attack.guess(view, challenge)), members)
 
 
 @pytest.mark.parametrize("selector", SHADOWED)
@@ -128,12 +111,7 @@ def test_planted_shift_beats_the_loss_threshold(selector: str) -> None:
 
 
 def test_rmia_ranks_by_the_ratio_where_shares_tie() -> None:
-    scores = []
-    for count in (10, 1000):
-        world = make_world()
-        challenge = MembershipChallenge(world.candidates.images, world.candidates.labels)
-        attack = registry.create("attack", f"rmia[population={count},queries=1]")
-        scores.append(attack.guess(world.view, challenge))
+    scores = [make_world().guess(f"rmia[population={count},queries=1]") for count in (10, 1000)]
     order = scores[1].argsort()
     # Ten strangers give eleven different shares; the finer ranking is the same one.
     assert len(scores[0].unique()) == len(scores[1].unique()) > 100
@@ -205,25 +183,13 @@ def _noisy_digits(epochs: int, shadows: int) -> dict[str, float]:
     [target] = plain.modules([plain.job(candidates[members], 7)])
     shadow_models = plain.shadows(candidates, shadows)
 
-    class Trained:
-        def shadows(self, data: LabelledImages, count: int) -> _PlainShadows:
-            return shadow_models
-
-    view = AdversaryView(
-        Deployment(
-            frozenset({Surface.SCORES}), scores=lambda images, query: answers(target, images, Classes())
-        ),
-        public,
-        Trained(),
-        10,
-        (),
-        "small",
-        CPU,
-        0,
+    port = ServicePort(
+        lambda images, query: answers(target, images, Classes()), lambda data, count: shadow_models
     )
+    view = port.view(public, outputs=10, seed=0)
     challenge = MembershipChallenge(candidates.images, candidates.labels)
     selectors = ["loss-threshold", "confidence", *SHADOWED, "lira[augment=true]", "shadow-classifier"]
-    found = {s: auc(registry.create("attack", s).guess(view, challenge), members) for s in selectors}
+    found = {s: auc(attack_of(s).guess(view, challenge), members) for s in selectors}
     print({name: round(value, 3) for name, value in found.items()})
     return found
 
@@ -242,25 +208,21 @@ def test_law_noisy_labels_small() -> None:
 
 def test_loss_and_confidence_are_what_they_say() -> None:
     world = make_world()
-    answers = world.view.deployment.scores(world.candidates.images, 1).double()
-    challenge = MembershipChallenge(world.candidates.images, world.candidates.labels)
-    found = registry.create("attack", "loss-threshold").guess(world.view, challenge)
+    answers = world.answer_scores(world.candidates.images, 1).double()
+    found = world.guess("loss-threshold")
     loss = torch.nn.functional.cross_entropy(answers, world.candidates.labels, reduction="none")
     assert torch.allclose(found, -loss)
-    world = make_world()
-    found = registry.create("attack", "confidence").guess(world.view, challenge)
+    found = make_world().guess("confidence")
     assert torch.allclose(found, answers.max(-1).values)
 
 
 @pytest.mark.parametrize("selector", ["loss-threshold", "confidence", *SHADOWED, "shadow-classifier"])
 def test_memorising_model_is_broken_and_null_is_not(selector: str) -> None:
-    attack = registry.create("attack", selector)
     broken, null = [], []
     for seed in range(3):
         for leaky, found in ((True, broken), (False, null)):
             world = make_world(leaky, seed, scale="small")
-            challenge = MembershipChallenge(world.candidates.images, world.candidates.labels)
-            found.append(auc(attack.guess(world.view, challenge), world.members))
+            found.append(auc(world.guess(selector), world.members))
     assert min(broken) > 0.7
     # 1,800 samples: the standard error of the mean AUC is 0.014.
     assert abs(sum(null) / 3 - 0.5) < 0.042
@@ -268,37 +230,33 @@ def test_memorising_model_is_broken_and_null_is_not(selector: str) -> None:
 
 def test_blind_scores_are_constant() -> None:
     world = make_world()
-    challenge = MembershipChallenge(world.candidates.images, world.candidates.labels)
-    found = registry.create("attack", "blind").guess(world.view, challenge)
-    assert found.unique().numel() == 1
-    assert world.view.queries == {}
+    assert world.guess("blind", "membership").unique().numel() == 1
+    assert world.guess("blind", "linkage").unique().numel() == 1
+    assert world.queries == {}
 
 
 def test_attacks_with_shadows_ask_for_the_same_ones() -> None:
     world = make_world()
-    challenge = MembershipChallenge(world.candidates.images, world.candidates.labels)
     for name in ("lira", "rmia", "shadow-classifier"):
-        registry.create("attack", name).guess(world.view, challenge)
-    assert world.simulator.asked == [4, 4, 4]
-    registry.create("attack", "lira").guess(replace(world.view, scale="small"), challenge)
-    assert world.simulator.asked[-1] == 16
+        world.guess(name)
+    assert world.port.shadow_counts == [4, 4, 4]
+    world = make_world(scale="small")
+    world.guess("lira")
+    assert world.port.shadow_counts == [16]
 
 
 def test_more_queries_help_against_a_random_service() -> None:
     found = {}
     for queries in (1, 16):
         world = make_world(seed=1)
-        deployment = world.view.deployment
 
-        def noisy(images: torch.Tensor, query: int, answer: object = deployment.scores) -> torch.Tensor:
+        def noisy(images: torch.Tensor, query: int, answer: object = world.answer_scores) -> torch.Tensor:
             noise = torch.randn(len(images), 10, generator=torch.Generator().manual_seed(query))
             return (answer(images, query) + 2 * noise).log_softmax(-1)  # type: ignore[operator]
 
-        view = replace(world.view, deployment=replace(deployment, scores=noisy))
-        challenge = MembershipChallenge(world.candidates.images, world.candidates.labels)
-        attack = registry.create("attack", f"loss-threshold[queries={queries}]")
-        found[queries] = auc(attack.guess(view, challenge), world.members)
-        assert view.queries == {"scores": queries * len(challenge)}
+        world.answer_scores = noisy  # type: ignore[method-assign]
+        found[queries] = auc(world.guess(f"loss-threshold[queries={queries}]"), world.members)
+        assert world.queries == {"scores": queries * len(world.candidates)}
     assert found[16] > found[1] + 0.02
 
 

@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from fakes import CPU, World, digits, make_world, shuffle
+from fakes import digits, make_world, shuffle
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.measure import block_reduce
 
 from privbench.attacks._analytic import best_window, window_means, window_sizes
-from privbench.core import registry
 from privbench.core.errors import TrainingDiverged, UserError
-from privbench.core.games import ReconstructionChallenge
 from privbench.core.images import LabelledImages
-from privbench.core.view import AdversaryView, Deployment
 from privbench.metrics.psnr import psnr
 from privbench.metrics.ssim import ssim
 from privbench.models._unet import UNet
 from privbench.training.restoration import Restorer, correct, restoration_loss, train_restorer
-
-
-def _challenge(world: World) -> ReconstructionChallenge:
-    return ReconstructionChallenge(world.released, tuple(world.released.shape[1:]))
 
 
 @settings(max_examples=20, deadline=None)
@@ -51,46 +44,46 @@ def test_windows_to_try_divide_the_image() -> None:
 def test_shuffle_leaves_window_means_and_the_window_is_found(window: int) -> None:
     world = make_world(window=window)
     size = (window, window)
-    assert best_window(world.view) == size
-    found = registry.create("attack", "window-mean").guess(world.view, _challenge(world))
-    assert torch.allclose(found, window_means(world.private.images, size), atol=1e-6)
-    given = registry.create("attack", f"window-mean[window={window}]").guess(world.view, _challenge(world))
+    assert best_window(world.view_of("window-mean")) == size
+    found = world.guess("window-mean", "reconstruction")
+    assert torch.allclose(found, window_means(world.shown.images, size), atol=1e-6)
+    given = world.guess(f"window-mean[window={window}]", "reconstruction")
     assert torch.equal(found, given)
 
 
 def test_images_in_the_clear_are_returned_as_they_are() -> None:
     world = make_world(window=1)
-    found = registry.create("attack", "window-mean").guess(world.view, _challenge(world))
-    assert torch.equal(found, world.private.images)
+    found = world.guess("window-mean", "reconstruction")
+    assert torch.equal(found, world.shown.images)
 
 
 def test_window_must_divide() -> None:
     world = make_world()
     with pytest.raises(UserError, match="does not divide images of 16x16"):
-        registry.create("attack", "window-mean[window=5]").guess(world.view, _challenge(world))
+        world.guess("window-mean[window=5]", "reconstruction")
 
 
 def test_blind_gives_the_mean_image() -> None:
     world = make_world()
-    found = registry.create("attack", "blind").guess(world.view, _challenge(world))
-    assert torch.allclose(found, world.view.auxiliary.images.mean(0).expand_as(found), atol=1e-6)
+    found = world.guess("blind", "reconstruction")
+    assert torch.allclose(found, world.auxiliary.images.mean(0).expand_as(found), atol=1e-6)
 
 
 def test_blind_can_aim_at_ssim() -> None:
     """The floor of SSIM is not the mean image."""
     world = make_world()
-    mean = registry.create("attack", "blind").guess(world.view, _challenge(world))
-    similar = registry.create("attack", "blind[aim=ssim]").guess(world.view, _challenge(world))
+    mean = world.guess("blind", "reconstruction")
+    similar = world.guess("blind[aim=ssim]", "reconstruction")
     assert torch.equal(similar[0], similar[-1])
-    assert ssim(similar, world.private.images).mean() > ssim(mean, world.private.images).mean() + 0.02
-    assert psnr(similar, world.private.images).mean() < psnr(mean, world.private.images).mean()
+    assert ssim(similar, world.shown.images).mean() > ssim(mean, world.shown.images).mean() + 0.02
+    assert psnr(similar, world.shown.images).mean() < psnr(mean, world.shown.images).mean()
 
 
 def test_restoring_noise_gives_no_more_than_the_mean_image() -> None:
     world = make_world(leaky=False)
-    originals = world.private.images
-    mean = registry.create("attack", "blind").guess(world.view, _challenge(world))
-    found = registry.create("attack", "restoration[epochs=6]").guess(world.view, _challenge(world))
+    originals = world.shown.images
+    mean = world.guess("blind", "reconstruction")
+    found = world.guess("restoration[epochs=6]", "reconstruction")
     assert abs(float((psnr(found, originals) - psnr(mean, originals)).mean())) < 0.2
     assert float((ssim(found, originals) - ssim(mean, originals)).mean()) < 0.03
 
@@ -177,29 +170,18 @@ def test_divergence_is_an_error() -> None:
 
 def test_chosen_inputs_ask_the_oracle_alone() -> None:
     world = make_world()
-    registry.create("attack", "restoration[adversary=chosen-inputs,epochs=3]").guess(
-        world.view, _challenge(world)
-    )
-    assert world.view.queries == {"protect": 40 + 3 * 360}
+    world.guess("restoration[adversary=chosen-inputs,epochs=3]", "reconstruction")
+    assert world.queries == {"protect": 40 + 3 * 360}
     world = make_world()
-    registry.create("attack", "restoration").guess(world.view, _challenge(world))
-    assert world.view.queries == {}
-    assert len(world.view.log["loss"]) == 2
+    world.guess("restoration", "reconstruction")
+    assert world.queries == {}
+    assert len(world.log["loss"]) == 2
 
 
 def test_too_little_auxiliary_data_is_refused() -> None:
-    world = make_world()
-    world.view.auxiliary = world.view.auxiliary[:9]
+    world = replace(make_world(), auxiliary=make_world().auxiliary[:9])
     with pytest.raises(UserError, match="at least 10 auxiliary images"):
-        registry.create("attack", "restoration").guess(world.view, _challenge(world))
-
-
-@dataclass
-class _Shuffler:
-    window: int
-
-    def protect(self, images: torch.Tensor, keys_seed: int) -> torch.Tensor:
-        return shuffle(images, keys_seed, self.window)
+        world.guess("restoration", "reconstruction")
 
 
 def _law(window: int, auxiliary: int, epochs: int) -> dict[str, float]:
@@ -211,22 +193,22 @@ def _law(window: int, auxiliary: int, epochs: int) -> dict[str, float]:
     images = torch.tensor(pixels / 255, dtype=torch.float32).view(-1, 1, 28, 28)[order]
     public = LabelledImages(images[:auxiliary], torch.tensor(labels)[order][:auxiliary])
     private = images[-500:]
-    view = AdversaryView(Deployment(frozenset()), public, _Shuffler(window), 10, (), "small", CPU, 1)
-    released = shuffle(private, 12345, window)
-    challenge = ReconstructionChallenge(released, (1, 28, 28))
-    guesses = {
-        "protected": released,
-        **{
-            name: registry.create("attack", selector).guess(view, challenge)
-            for name, selector in (
-                ("window mean", "window-mean"),
-                ("restored", f"restoration[epochs={epochs}]"),
-                ("mean image", "blind"),
-            )
-        },
+    world = replace(
+        make_world(window=window, scale="small", seed=1),
+        candidates=LabelledImages(private, torch.zeros(len(private), dtype=torch.int64)),
+        members=torch.ones(len(private), dtype=torch.bool),
+        auxiliary=public,
+        shows=len(private),
+    )
+    selectors = {
+        "window mean": "window-mean",
+        "mean image": "blind",
+        "restored": f"restoration[epochs={epochs}]",
     }
+    guesses = {name: world.guess(selector, "reconstruction") for name, selector in selectors.items()}
+    guesses["protected"] = world.released
     found = {name: float(psnr(guess, private).mean()) for name, guess in guesses.items()}
-    print(found, view.log["loss"], view.log["validation"])
+    print(found, world.log["loss"], world.log["validation"])
     return found
 
 

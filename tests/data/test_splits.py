@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from privbench.core.dataset import Dataset
 from privbench.core.errors import DataError
 from privbench.core.images import LabelledImages
+from privbench.core.seeds import derive_seed
+from privbench.data import splits
 from privbench.data.checks import check_dataset, checked_dataset, fingerprint
 from privbench.data.datasets.mnist_5k import Mnist5k
 from privbench.data.datasets.orl_faces import OrlFaces
@@ -212,7 +214,7 @@ def test_too_few_identities():
 
 
 def test_membership_is_independent_and_even():
-    draws = torch.stack([membership(40, seed) for seed in range(2000)]).double()
+    draws = torch.stack([membership(40, seed)[0] for seed in range(2000)]).double()
     assert draws.shape == (2000, 40)
     # Each image: mean 1/2, standard error 0.011. The count: variance N/4 as of independent draws.
     assert float((draws.mean(dim=0) - 0.5).abs().max()) < 5 * 0.0112
@@ -222,11 +224,27 @@ def test_membership_is_independent_and_even():
 
 
 def test_membership_is_repeatable_and_never_one_sided():
-    assert torch.equal(membership(500, 7), membership(500, 7))
-    assert not torch.equal(membership(500, 7), membership(500, 8))
-    assert all(membership(2, seed).sum() == 1 for seed in range(50))
+    assert torch.equal(membership(500, 7)[0], membership(500, 7)[0])
+    assert not torch.equal(membership(500, 7)[0], membership(500, 8)[0])
+    assert all(membership(2, seed)[0].sum() == 1 for seed in range(50))
     with pytest.raises(DataError, match=r"at least 2 candidates"):
         membership(1, 0)
+
+
+def test_split_and_membership_say_the_seeds_that_they_were_drawn_with():
+    members, drawn = membership(500, 7)
+    generator = torch.Generator().manual_seed(drawn)
+    assert torch.equal(members, torch.randint(0, 2, (500,), generator=generator, dtype=torch.int8).bool())
+    dataset = made(torch.arange(120) % 3)
+    seeds = {make_split(dataset, seed, "small").seed for seed in (3, 3, 4)}
+    assert len(seeds) == 2
+    assert drawn not in seeds
+
+
+def test_the_seed_is_that_of_the_try_that_worked(monkeypatch):
+    faults = iter(["a class is absent", "another is"])
+    monkeypatch.setattr(splits, "_fault", lambda *_: next(faults, ""))
+    assert make_split(made(torch.arange(120) % 3), 3, "small").seed == derive_seed(3, "split", 2)
 
 
 # checks

@@ -10,21 +10,21 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, matthews_corrcoef, top_k_accuracy_score
 
 from privbench.core.errors import PrivbenchError, UserError
-from privbench.core.games import Truth
+from privbench.core.game import Truth
 from privbench.core.images import LabelledImages
-from privbench.core.metric import Referee
+from privbench.core.metric import ScoringContext
 from privbench.core.registry import create
 from privbench.metrics._mcc import matthews
 from privbench.stats.bootstrap import resample_weights
 
-CPU = Referee(torch.device("cpu"))
+CPU = ScoringContext(torch.device("cpu"))
 
 
 def labelled(labels):
     return Truth(originals=LabelledImages(torch.zeros(len(labels), 1, 16, 16), torch.as_tensor(labels)))
 
 
-def features(seed=0, count=80, classes=(2, 5, 3)):
+def attributes(seed=0, count=80, classes=(2, 5, 3)):
     rng = np.random.default_rng(seed)
     truth = np.stack([rng.integers(0, k, count) for k in classes], axis=1)
     noise = np.stack([rng.integers(0, k, count) for k in classes], axis=1)
@@ -37,30 +37,30 @@ def value(metric, truth, guess):
     return float(metric.statistic(columns, torch.ones(1, count, dtype=torch.float64)))
 
 
-def test_feature_metrics_are_means_over_targets():
-    hidden, guess = features()
-    truth = Truth(features=hidden)
+def test_attribute_metrics_are_means_over_targets():
+    hidden, guess = attributes()
+    truth = Truth(attributes=hidden)
     pairs = list(zip(hidden.T.numpy(), guess.T.numpy(), strict=True))
-    assert value(create("metric", "feature-mcc"), truth, guess) == pytest.approx(
+    assert value(create("metric", "attribute-mcc"), truth, guess) == pytest.approx(
         np.mean([matthews_corrcoef(*pair) for pair in pairs]), abs=1e-12
     )
-    assert value(create("metric", "feature-accuracy"), truth, guess) == pytest.approx(
+    assert value(create("metric", "attribute-accuracy"), truth, guess) == pytest.approx(
         np.mean([accuracy_score(*pair) for pair in pairs]), abs=1e-12
     )
 
 
-@pytest.mark.parametrize("name", ["feature-mcc", "feature-accuracy"])
-def test_feature_weights_are_repetitions(name):
-    hidden, guess = features()
+@pytest.mark.parametrize("name", ["attribute-mcc", "attribute-accuracy"])
+def test_attribute_weights_are_repetitions(name):
+    hidden, guess = attributes()
     metric = create("metric", name)
-    columns = metric.columns(Truth(features=hidden), guess, CPU)
+    columns = metric.columns(Truth(attributes=hidden), guess, CPU)
     weights = resample_weights(80, None, 10, seed=1)
     together = metric.statistic(columns, weights)
     assert together.shape == (10,)
     assert together.dtype == torch.float64
     for row, weight in enumerate(weights):
         index = torch.repeat_interleave(torch.arange(80), weight.long())
-        alone = value(metric, Truth(features=hidden[index]), guess[index])
+        alone = value(metric, Truth(attributes=hidden[index]), guess[index])
         assert float(together[row]) == pytest.approx(alone, abs=1e-12)
 
 
@@ -83,14 +83,14 @@ def test_matthews_equals_scikit_learn(sample):
     assert torch.allclose(renamed, got, atol=1e-9)
 
 
-@pytest.mark.parametrize("name", ["feature-mcc", "feature-accuracy", "mcc", "accuracy"])
+@pytest.mark.parametrize("name", ["attribute-mcc", "attribute-accuracy", "mcc", "accuracy"])
 def test_columns_that_were_stored_as_floats_give_the_same(name):
-    hidden, guess = features()
+    hidden, guess = attributes()
     logits = torch.nn.functional.one_hot(guess[:, 1], 5).float()
-    of_features = name.startswith("feature")
-    truth = Truth(features=hidden) if of_features else labelled(hidden[:, 1])
+    of_attributes = name.startswith("attribute")
+    truth = Truth(attributes=hidden) if of_attributes else labelled(hidden[:, 1])
     metric = create("metric", name)
-    columns = metric.columns(truth, guess if of_features else logits, CPU)
+    columns = metric.columns(truth, guess if of_attributes else logits, CPU)
     weights = resample_weights(80, None, 5, seed=0)
     stored = {key: column.float().double() for key, column in columns.items()}
     assert torch.equal(metric.statistic(stored, weights), metric.statistic(columns, weights))
@@ -98,25 +98,28 @@ def test_columns_that_were_stored_as_floats_give_the_same(name):
 
 def test_perfect_constant_and_inverted_guesses():
     hidden = torch.tensor([[0], [1], [1], [0], [1]])
-    metric = create("metric", "feature-mcc")
-    assert value(metric, Truth(features=hidden), hidden) == pytest.approx(1.0)
-    assert value(metric, Truth(features=hidden), 1 - hidden) == pytest.approx(-1.0)
-    assert value(metric, Truth(features=hidden), torch.ones_like(hidden)) == 0.0
-    assert value(create("metric", "feature-accuracy"), Truth(features=hidden), torch.ones_like(hidden)) == 0.6
+    metric = create("metric", "attribute-mcc")
+    assert value(metric, Truth(attributes=hidden), hidden) == pytest.approx(1.0)
+    assert value(metric, Truth(attributes=hidden), 1 - hidden) == pytest.approx(-1.0)
+    assert value(metric, Truth(attributes=hidden), torch.ones_like(hidden)) == 0.0
+    assert (
+        value(create("metric", "attribute-accuracy"), Truth(attributes=hidden), torch.ones_like(hidden))
+        == 0.6
+    )
 
 
-@pytest.mark.parametrize("name", ["feature-mcc", "feature-accuracy"])
-def test_bad_features_are_errors(name):
+@pytest.mark.parametrize("name", ["attribute-mcc", "attribute-accuracy"])
+def test_bad_attributes_are_errors(name):
     metric = create("metric", name)
     hidden = torch.tensor([[0], [1]])
     with pytest.raises(PrivbenchError, match="NaN"):
-        metric.columns(Truth(features=hidden), torch.tensor([[0.0], [torch.nan]]), CPU)
+        metric.columns(Truth(attributes=hidden), torch.tensor([[0.0], [torch.nan]]), CPU)
     with pytest.raises(PrivbenchError, match="whole"):
-        metric.columns(Truth(features=hidden), torch.tensor([[0.0], [0.5]]), CPU)
+        metric.columns(Truth(attributes=hidden), torch.tensor([[0.0], [0.5]]), CPU)
     with pytest.raises(PrivbenchError, match="whole"):
-        metric.columns(Truth(features=hidden), torch.tensor([[0], [-1]]), CPU)
+        metric.columns(Truth(attributes=hidden), torch.tensor([[0], [-1]]), CPU)
     with pytest.raises(PrivbenchError, match="shape"):
-        metric.columns(Truth(features=hidden), torch.tensor([0, 1]), CPU)
+        metric.columns(Truth(attributes=hidden), torch.tensor([0, 1]), CPU)
     with pytest.raises(PrivbenchError, match="truth does not hold"):
         metric.columns(labelled([0, 1]), hidden, CPU)
 
@@ -183,16 +186,16 @@ def test_declarations_agree_with_the_catalogue():
     own = {
         "membership": ["auc", "balanced-accuracy", "tpr-at-1-fpr", "tpr-at-01-fpr"],
         "reconstruction": ["ssim", "psnr", "recognition", "lpips"],
-        "feature": ["feature-mcc", "feature-accuracy"],
+        "attribute": ["attribute-mcc", "attribute-accuracy"],
         "utility": ["accuracy", "mcc"],
     }
     headlines = {
         "membership": "auc",
         "reconstruction": "ssim",
-        "feature": "feature-mcc",
+        "attribute": "attribute-mcc",
         "utility": "accuracy",
     }
-    rating = {"auc", "ssim", "psnr", "recognition", "feature-mcc"}
+    rating = {"auc", "ssim", "psnr", "recognition", "attribute-mcc"}
     for subject, names in own.items():
         classes = {name: find("metric", name) for name in names}
         assert {cls.subject for cls in classes.values()} == {subject}

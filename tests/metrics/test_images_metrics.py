@@ -12,15 +12,15 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from skimage.transform import resize
 
 from privbench.core.errors import DataError, PrivbenchError
-from privbench.core.games import Truth
+from privbench.core.game import Truth
 from privbench.core.images import LabelledImages
-from privbench.core.metric import Referee
+from privbench.core.metric import ScoringContext
 from privbench.core.registry import create
 from privbench.metrics import _checks
 from privbench.metrics.psnr import psnr
 from privbench.metrics.ssim import ssim
 
-CPU = Referee(torch.device("cpu"))
+CPU = ScoringContext(torch.device("cpu"))
 
 
 def photos(count=2, height=64, width=48, channels=3):
@@ -186,7 +186,7 @@ def test_ssim_of_small_images_says_what_to_do():
 @pytest.mark.parametrize("name", ["ssim", "psnr", "recognition"])
 def test_no_originals_or_no_images_is_an_error(name):
     metric = create("metric", name)
-    judge = Referee(torch.device("cpu"), judge=lambda images: torch.zeros(len(images), 3))
+    judge = ScoringContext(torch.device("cpu"), judge=lambda images: torch.zeros(len(images), 3))
     with pytest.raises(PrivbenchError, match="truth does not hold"):
         metric.columns(Truth(members=torch.tensor([True])), photos(1), judge)
     empty = LabelledImages(torch.zeros(0, 1, 16, 16), torch.zeros(0, dtype=torch.long))
@@ -202,7 +202,7 @@ def brightness_judge(images):
 def test_recognition_is_the_judges_accuracy_on_the_guess(monkeypatch):
     images = torch.tensor([0.1, 0.3, 0.6, 0.9])[:, None, None, None].expand(4, 1, 12, 12).contiguous()
     truth = Truth(originals=LabelledImages(images, torch.tensor([0, 1, 2, 0])))
-    metric, referee = create("metric", "recognition"), Referee(torch.device("cpu"), brightness_judge)
+    metric, referee = create("metric", "recognition"), ScoringContext(torch.device("cpu"), brightness_judge)
     right = metric.columns(truth, images, referee)["recognition"]
     assert right.tolist() == [1.0, 1.0, 1.0, 0.0]
     assert float(metric.statistic({"recognition": right}, torch.ones(1, 4, dtype=torch.float64))) == 0.75
@@ -219,13 +219,13 @@ def test_recognition_needs_a_judge_and_real_numbers():
     with pytest.raises(PrivbenchError, match="judge"):
         metric.columns(truth, images, CPU)
     with pytest.raises(PrivbenchError, match="NaN"):
-        metric.columns(truth, images * torch.nan, Referee(torch.device("cpu"), brightness_judge))
+        metric.columns(truth, images * torch.nan, ScoringContext(torch.device("cpu"), brightness_judge))
     with pytest.raises(PrivbenchError, match="NaN"):
         metric.columns(
-            truth, images, Referee(torch.device("cpu"), lambda x: torch.full((len(x), 3), torch.nan))
+            truth, images, ScoringContext(torch.device("cpu"), lambda x: torch.full((len(x), 3), torch.nan))
         )
     with pytest.raises(PrivbenchError, match="1 reconstructed"):
-        metric.columns(truth, images[:1], Referee(torch.device("cpu"), brightness_judge))
+        metric.columns(truth, images[:1], ScoringContext(torch.device("cpu"), brightness_judge))
 
 
 @pytest.mark.cuda

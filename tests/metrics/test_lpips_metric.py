@@ -11,14 +11,14 @@ import pytest
 import torch
 
 from privbench.core.errors import PrivbenchError, UserError
-from privbench.core.games import Truth
+from privbench.core.game import Truth
 from privbench.core.images import LabelledImages
-from privbench.core.metric import Referee
+from privbench.core.metric import ScoringContext
 from privbench.core.registry import create
 from privbench.data import weights
 from privbench.metrics.lpips import Lpips, lpips
 
-CPU = Referee(torch.device("cpu"))
+CPU = ScoringContext(torch.device("cpu"))
 
 
 @pytest.fixture(scope="module")

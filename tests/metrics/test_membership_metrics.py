@@ -11,15 +11,15 @@ from scipy.stats import norm
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score, roc_curve
 
 from privbench.core.errors import DataError, PrivbenchError
-from privbench.core.games import Truth
-from privbench.core.metric import Referee
+from privbench.core.game import Truth
+from privbench.core.metric import ScoringContext
 from privbench.core.registry import create
 from privbench.metrics import _checks
 from privbench.metrics._tpr import exact_interval, tpr_at
 from privbench.metrics.balanced_accuracy import _balanced
 from privbench.stats.bootstrap import resample_weights
 
-CPU = Referee(torch.device("cpu"))
+CPU = ScoringContext(torch.device("cpu"))
 NAMES = ["auc", "balanced-accuracy", "tpr-at-1-fpr", "tpr-at-01-fpr"]
 LOOSE = 0.1
 
@@ -249,7 +249,7 @@ def test_bad_input_is_an_error(name):
     with pytest.raises(PrivbenchError, match="scores for"):
         metric.columns(truth, torch.zeros(2), CPU)
     with pytest.raises(PrivbenchError, match="truth does not hold"):
-        metric.columns(Truth(features=torch.zeros(3, 1)), torch.zeros(3), CPU)
+        metric.columns(Truth(attributes=torch.zeros(3, 1)), torch.zeros(3), CPU)
     for members in (torch.ones(3).bool(), torch.zeros(3).bool()):
         with pytest.raises(DataError, match="needs both"):
             metric.columns(Truth(members=members), torch.zeros(3), CPU)

@@ -12,8 +12,8 @@ from skimage.transform import resize
 
 from privbench.core import registry
 from privbench.core.errors import UserError
-from privbench.core.games import Truth
-from privbench.core.metric import Referee
+from privbench.core.game import Truth
+from privbench.core.metric import ScoringContext
 from privbench.metrics.vfe import gradient_energy, vfe, vfe_db
 
 
@@ -139,7 +139,7 @@ def test_gradient_energy_has_no_difference_past_the_edges():
 def test_registry_metric(selector, function, mode):
     metric = registry.create("metric", f"{selector}[mode={mode}]")
     images = torch.rand(5, 3, 28, 28, generator=torch.Generator().manual_seed(0))
-    columns = metric.columns(Truth(), images, Referee(torch.device("cpu")))
+    columns = metric.columns(Truth(), images, ScoringContext(torch.device("cpu")))
     assert metric.subject == "release"
     assert not metric.rates
     torch.testing.assert_close(columns[selector], function(images, mode))

@@ -14,6 +14,8 @@ from privbench.models._features import capture
 SMALL = [
     "cnn",
     "cnn[norm=group]",
+    "mlp",
+    "mlp[depth=3,width=32]",
     "resnet",
     "resnet[norm=group]",
     "resnet[depth=50]",
@@ -48,7 +50,7 @@ def build(selector, shape=(1, 28, 28), classes=10, seed=0):
 
 def test_the_catalogue_is_covered():
     assert {s.partition("[")[0] for s in SMALL} == set(names("model"))
-    assert {s.partition("[")[0] for s in PAPER} == set(names("model")) - {"cnn"}
+    assert {s.partition("[")[0] for s in PAPER} == set(names("model")) - {"cnn", "mlp"}
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
@@ -68,9 +70,10 @@ def test_logits_and_gradients(selector, shape):
 @pytest.mark.parametrize("selector", SMALL)
 def test_the_least_side_works_and_a_smaller_one_is_refused(selector):
     model = create("model", selector)
-    assert build(selector, (2, 16, 20))(torch.rand(2, 2, 16, 20)).shape == (2, 10)
-    with pytest.raises(DataError, match=r"at least 16 pixels.* 15") as caught:
-        model.build((1, 20, 15), 10)
+    least = model.min_side
+    assert build(selector, (2, least, 20))(torch.rand(2, 2, least, 20)).shape == (2, 10)
+    with pytest.raises(DataError, match=rf"at least {least} pixels.* {least - 1}") as caught:
+        model.build((1, 20, least - 1), 10)
     assert model.selector in str(caught.value)
 
 

@@ -9,11 +9,11 @@ from sklearn.metrics import log_loss, matthews_corrcoef
 from privbench.core import registry
 from privbench.core.dataset import Dataset
 from privbench.core.errors import DataError, PrivbenchError
-from privbench.core.games import Truth
+from privbench.core.game import Truth
 from privbench.core.images import LabelledImages
-from privbench.core.metric import Referee
+from privbench.core.metric import ScoringContext
 from privbench.core.training import PrivacySettings, TrainingConfig, TrainingJob
-from privbench.metrics._resample import resample_weights
+from privbench.stats.bootstrap import resample_weights
 from privbench.tasks.attributes import Attributes
 from privbench.training.many import train_many
 from privbench.training.modules import load_module
@@ -21,7 +21,7 @@ from privbench.training.predict import answers
 from privbench.training.train import train
 
 TASK = Attributes()
-CPU = Referee(torch.device("cpu"))
+CPU = ScoringContext(torch.device("cpu"))
 
 
 def faces(count=300, seed=0):

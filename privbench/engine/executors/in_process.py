@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import torch
 
+from privbench.core.errors import CannotWrite
 from privbench.core.game import Challenge
 from privbench.core.images import LabelledImages
 from privbench.core.surface import Shadows, Tensors
@@ -68,7 +69,7 @@ class InProcess:
         with torch.random.fork_rng(devices=[0] if cuda else []):
             try:
                 guess, log = run_attack(adversary.attack, asked, {**fields, **given}, LocalPort(adversary))
-            except KeyboardInterrupt:
+            except (CannotWrite, KeyboardInterrupt):
                 raise
             except BaseException as error:
                 raise AttackFailed(*failure(error, adversary.attack)) from error

@@ -2,12 +2,12 @@ import pytest
 import torch
 
 from privbench.core.errors import PrivbenchError
-from privbench.core.games import Truth
-from privbench.core.metric import MeanMetric, Referee
+from privbench.core.game import Truth
+from privbench.core.metric import MeanMetric, ScoringContext
 from privbench.core.registry import create
 from privbench.runner.scoring import metrics_of, score
 
-REFEREE = Referee(torch.device("cpu"))
+REFEREE = ScoringContext(torch.device("cpu"))
 TRUTH = Truth(members=torch.arange(40) % 2 == 0)
 GUESS = torch.randn(40, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 

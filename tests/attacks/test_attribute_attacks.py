@@ -1,27 +1,25 @@
-"""Laws of the feature attacks."""
+"""Laws of the attacks on hidden attributes that read released images."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import pytest
 import torch
 from fakes import World, make_world
 
 from privbench.attacks import classifier
-from privbench.core import registry
 from privbench.core.errors import TrainingDiverged, UserError
-from privbench.core.games import FeatureChallenge
 from privbench.training import many
 
 
 def _guess(world: World, selector: str, *targets: str) -> torch.Tensor:
-    cardinalities = tuple(10 if target == "class" else 2 for target in targets)
-    challenge = FeatureChallenge(world.released, targets, cardinalities)
-    return challenge.check(registry.create("attack", selector).guess(world.view, challenge))
+    return world.guess(selector, "attribute", targets)
 
 
 def test_blind_answers_the_majority() -> None:
     world = make_world()
-    known = world.view.auxiliary
+    known = world.auxiliary
     assert (_guess(world, "blind", "class") == known.labels.bincount().argmax()).all()
     both = _guess(world, "blind", "low", "odd")
     majority = (known.attributes.double().mean(0) > 0.5).long()
@@ -31,12 +29,12 @@ def test_blind_answers_the_majority() -> None:
 def test_classifier_reads_digits_through_a_shuffle() -> None:
     world = make_world(window=4)
     guess = _guess(world, "classifier[epochs=10]", "class")
-    assert float((guess[:, 0] == world.private.labels).double().mean()) > 0.7
-    assert world.view.queries == {}
-    loss = world.view.log["loss-class"]
+    assert float((guess[:, 0] == world.shown.labels).double().mean()) > 0.7
+    assert world.queries == {}
+    loss = world.log["loss-class"]
     assert len(loss) == 10
     assert loss[-1] < loss[0]
-    assert max(world.view.log["validation-class"]) > 0.7
+    assert max(world.log["validation-class"]) > 0.7
 
 
 def test_the_winner_learns_again_from_all_auxiliary_images(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,14 +50,14 @@ def test_the_winner_learns_again_from_all_auxiliary_images(monkeypatch: pytest.M
     monkeypatch.setattr(classifier, "linear_reader", lambda *_: lambda images: never.expand(len(images)))
     world = make_world(window=4)
     _guess(world, "classifier[epochs=4]", "class")
-    count = len(world.view.auxiliary)
+    count = len(world.auxiliary)
     assert sizes == [[count - count // 5], [count]]
 
 
 def test_classifier_reads_attributes_in_the_order_asked() -> None:
     world = make_world(window=2)
     guess = _guess(world, "classifier[epochs=10]", "low", "odd")
-    right = (guess == world.private.attributes[:, [1, 0]]).double().mean(0)
+    right = (guess == world.shown.attributes[:, [1, 0]]).double().mean(0)
     assert float(right.min()) > 0.8
 
 
@@ -68,19 +66,19 @@ def test_classifier_is_at_chance_on_noise() -> None:
     for seed in range(3):
         world = make_world(leaky=False, seed=seed)
         guess = _guess(world, "classifier", "class")
-        right.append(float((guess[:, 0] == world.private.labels).double().mean()))
+        right.append(float((guess[:, 0] == world.shown.labels).double().mean()))
     # 300 answers at 0.1: three standard errors are 0.052.
     assert abs(sum(right) / 3 - 0.1) < 0.052
 
 
-def test_feature_with_one_value_is_answered() -> None:
+def test_an_attribute_with_one_value_is_answered() -> None:
     world = make_world()
-    world.view.auxiliary.attributes[:, 0] = 1
+    world.auxiliary.attributes[:, 0] = 1
     assert _guess(world, "classifier", "odd").unique().tolist() == [1]
 
 
 @pytest.mark.parametrize("name", ["blind", "classifier"])
-def test_unknown_features_are_refused(name: str) -> None:
+def test_unknown_attributes_are_refused(name: str) -> None:
     world = make_world()
     with pytest.raises(UserError, match="has no attributes beard"):
         _guess(world, name, "odd", "beard")
@@ -88,7 +86,7 @@ def test_unknown_features_are_refused(name: str) -> None:
 
 def test_too_little_auxiliary_data_is_refused() -> None:
     world = make_world()
-    world.view.auxiliary = world.view.auxiliary[:9]
+    world = replace(world, auxiliary=world.auxiliary[:9])
     with pytest.raises(UserError, match="at least 10 auxiliary images"):
         _guess(world, "classifier", "class")
 
@@ -106,4 +104,4 @@ def test_a_diverged_network_is_trained_again_more_gently(monkeypatch: pytest.Mon
     world = make_world(window=2)
     guess = _guess(world, "classifier[epochs=10]", "class")
     assert rates[1] == rates[0] / 10
-    assert float((guess[:, 0] == world.private.labels).double().mean()) > 0.5
+    assert float((guess[:, 0] == world.shown.labels).double().mean()) > 0.5
