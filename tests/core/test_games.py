@@ -1,13 +1,13 @@
 import pytest
 import torch
-
-from privbench.core.errors import PrivbenchError
 from privbench.core.games import (
     FeatureChallenge,
     MembershipChallenge,
     ReconstructionChallenge,
     feature_targets,
 )
+
+from privbench.core.errors import PrivbenchError
 from privbench.core.images import LabelledImages
 
 IMAGES = torch.rand(4, 1, 8, 8)
