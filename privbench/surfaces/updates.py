@@ -32,7 +32,8 @@ class Updates(Surface):
         defense = deployment.defense
         labels = deployment.task.labels(data)
         seeds = [derive_seed(deployment.keys_seed, "client", int(i)) for i in index]
-        rows = []
+        width = _width(deployment)
+        rows = [] if len(index) else [data.images.new_empty(0, width)]
         for start in range(0, len(index), _BATCH):
             part = index[start : start + _BATCH].to(data.images.device)
             rows.append(
@@ -45,7 +46,6 @@ class Updates(Surface):
                 ).detach()
             )
         made = torch.cat(rows)
-        width = sum(p.numel() for p in deployment.module.parameters())
         if made.dim() != 2 or made.shape[1] != width or not bool(torch.isfinite(made).all()):
             raise UserError(
                 f"defense {defense.selector!r}: client_update returned {tuple(made.shape)}; expected finite "
@@ -60,12 +60,22 @@ class Updates(Surface):
         from privbench.training.client_updates import gradients
 
         index = index.to(data.images.device)
-        labels = deployment.task.labels(data)[index]
-        return -gradients(deployment.module, deployment.task, data.images[index], labels)
+        labels = deployment.task.labels(data)
+        rows = [
+            -gradients(deployment.module, deployment.task, data.images[part], labels[part])
+            for part in torch.split(index, _BATCH)
+            if len(part)
+        ]
+        return torch.cat([data.images.new_empty(0, _width(deployment)), *rows])
 
     def release_null(self, deployment: Deployment, data: LabelledImages, index: torch.Tensor) -> torch.Tensor:
         """Normal noise of the size of a gradient."""
-        width = sum(p.numel() for p in deployment.module.parameters())
+        width = _width(deployment)
         keys = Keys.fresh(deployment.keys_seed, len(data), data.images.device)
         parts = torch.tensor_split(index.to(data.images.device), max(1, len(index) // _BATCH))
         return torch.cat([keys[part].normal(width) for part in parts]).div_(width**0.5)
+
+
+def _width(deployment: Deployment) -> int:
+    """How many parameters the model has: the length of an update."""
+    return sum(parameter.numel() for parameter in deployment.module.parameters())
