@@ -1,4 +1,4 @@
-"""Linkage by what a shuffle leaves in order: the sorted values of each window."""
+"""Linkage: each release is won by the candidate that explains it best."""
 
 from __future__ import annotations
 
@@ -8,39 +8,24 @@ import torch
 from pydantic import Field
 
 from privbench.attacks._analytic import window_sizes
+from privbench.attacks._matching import Expectation, leads, sorted_windows
 from privbench.core.registry import register
 from privbench.core.view import AdversaryView
 from privbench.games.linkage import LinkageAttack, LinkageChallenge
 
 _PROBES = 600
-_BLOCK = 2**27
-
-
-def sorted_windows(images: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """The values of each window and channel in ascending order, [N, C·H·W].
-
-    A shuffle inside windows does not change them. ``size`` (height, width) must divide the images; a
-    window of 1×1 gives the pixels themselves.
-    """
-    height, width = size
-    n, c, h, w = images.shape
-    tiles = images.reshape(n, c, h // height, height, w // width, width).permute(0, 1, 2, 4, 3, 5)
-    return tiles.reshape(n, -1, height * width).sort(dim=-1).values.flatten(1)
-
-
-def nearness(queries: torch.Tensor, release: torch.Tensor) -> torch.Tensor:
-    """Minus the Euclidean distance of each query [N, D] to the nearest release [M, D]: float64 [N]."""
-    rows = max(1, _BLOCK // max(1, len(release) * 8))
-    least = [torch.cdist(part.double(), release.double()).amin(dim=1) for part in torch.split(queries, rows)]
-    return -torch.cat(least)
+_ANEW, _EXPECTED = 1, 2
+"""How candidates are compared, 0 being as they are: the numbers in the record's ``comparison``."""
 
 
 @register("linkage")
 class Linkage(LinkageAttack):
-    """Compares candidates with the release by the sorted values of windows.
+    """Candidates compete for each release by the sorted values of windows.
 
-    Which windows, and whether candidates are protected before they are compared (which helps against
-    blur and pixelation), is chosen on auxiliary images, half of which the adversary releases itself.
+    A candidate's score is by how much it is nearer to its best release than all other candidates. Which
+    windows, and whether candidates are compared as they are, protected anew (which is exact where a
+    defense is deterministic) or as a linear regression expects their releases (noise), is chosen on
+    auxiliary images, half of which the adversary releases itself.
     """
 
     source: ClassVar[str] = (
@@ -51,28 +36,44 @@ class Linkage(LinkageAttack):
     probes: int = Field(_PROBES, ge=20, description="auxiliary images to choose the comparison on, at most")
 
     def guess(self, view: AdversaryView, challenge: LinkageChallenge) -> torch.Tensor:
-        """How near the nearest release is, float64 [N]."""
-        from sklearn.metrics import roc_auc_score
-
+        """By how much each candidate leads for a release, float64 [N]."""
         known = view.auxiliary.images[: self.probes].to(view.device)
+        size, way, expected = self._chosen(view, known)
+        images = challenge.images.to(view.device)
+        queries = sorted_windows(view.simulate(images, "candidates") if way == _ANEW else images, size)
+        if way == _EXPECTED:
+            queries = expected(queries)
+        return leads(queries, sorted_windows(view.released["images"], size))
+
+    def _chosen(self, view: AdversaryView, known: torch.Tensor) -> tuple[tuple[int, int], int, Expectation]:
         generator = torch.Generator().manual_seed(view.seed("released"))
         inside = torch.rand(len(known), generator=generator) < 0.5
         inside[:2] = torch.tensor([True, False])
         release = view.simulate(known[inside.to(known.device)], "release")
         again = view.simulate(known, "query")
-        best: tuple[float, tuple[int, int], bool] | None = None
-        for size in [(1, 1), *(s for s in window_sizes(tuple(known.shape[1:])) if s != (1, 1))]:  # type: ignore[arg-type]
-            for protect in (False, True):
-                queries = sorted_windows(again if protect else known, size)
-                scores = nearness(queries, sorted_windows(release, size)).cpu()
-                quality = float(roc_auc_score(inside, scores))
-                if best is None or quality > best[0] + 1e-9:
-                    best = (quality, size, protect)
+        best: tuple[tuple[float, float], tuple[int, int], int, Expectation] | None = None
+        for size in window_sizes((known.shape[1], known.shape[2], known.shape[3])):
+            plain, anew, released = (sorted_windows(x, size) for x in (known, again, release))
+            expected = Expectation.fitted(plain, anew)
+            for way, queries in enumerate((plain, anew, expected(plain))):
+                quality = separation(leads(queries, released).cpu(), inside)
+                if best is None or quality > best[0]:
+                    best = (quality, size, way, expected)
         assert best is not None
-        quality, size, protect = best
-        view.log.update(
-            {"validation-auc": [quality], "window": [float(s) for s in size], "protect": [float(protect)]}
-        )
-        images = challenge.images.to(view.device)
-        asked = view.simulate(images, "candidates") if protect else images
-        return nearness(sorted_windows(asked, size), sorted_windows(view.released["images"], size))
+        quality, size, way, expected = best
+        view.log["validation-auc"] = [quality[0]]
+        view.log["window"] = [float(side) for side in size]
+        view.log["comparison"] = [float(way)]
+        return size, way, expected
+
+
+def separation(scores: torch.Tensor, inside: torch.Tensor) -> tuple[float, float]:
+    """How well ``scores`` [N] tell who is ``inside``, bool [N]: AUC, then the gap at its limit.
+
+    The gap, from the highest outside to the lowest inside but for a hundredth of each, tells apart the
+    comparisons that all reach an AUC of 1 on few images: one with more room keeps it on more of them.
+    """
+    from sklearn.metrics import roc_auc_score
+
+    gap = scores[inside].quantile(0.01) - scores[~inside].quantile(0.99)
+    return float(roc_auc_score(inside, scores)), round(float(gap), 6)

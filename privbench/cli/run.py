@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -13,9 +13,13 @@ from rich.console import Console
 from privbench.cli.folders import check_folder
 from privbench.cli.progress import Reporter
 from privbench.core.errors import CannotWrite, UserError, counted
+from privbench.core.options import Options
 from privbench.core.records import dump_record
-from privbench.engine.device import check_device, resolve_device
-from privbench.engine.plan import Plan, make_plan
+from privbench.engine.device import check_device
+from privbench.engine.plan import make_plan
+
+if TYPE_CHECKING:
+    from privbench.api import Results
 
 
 def run(
@@ -27,14 +31,15 @@ def run(
     attack: Annotated[
         list[str] | None,
         typer.Option(
-            help=r"An attack: name, name\[param=value], ./file.py:Class, a family "
-            "(membership, reconstruction, feature), or all."
+            help=r"An attack: name, name\[param=value], ./file.py:Class, a game "
+            "(membership, linkage, reconstruction, attribute), or all."
         ),
     ] = None,
     dataset: Annotated[
         str, typer.Option(help="A dataset; npz:PATH and imagefolder:PATH read your own.")
     ] = "mnist-5k",
-    model: Annotated[str, typer.Option(help="The classifier that is trained through the defense.")] = "cnn",
+    model: Annotated[str, typer.Option(help="The network that is trained through the defense.")] = "cnn",
+    task: Annotated[str, typer.Option(help="What the network is taught: classes or attributes.")] = "classes",
     seed: Annotated[
         list[int] | None, typer.Option(help="A seed; repeat for several.", show_default="0")
     ] = None,
@@ -50,6 +55,24 @@ def run(
         bool,
         typer.Option(help="Also run the reference rows that leakage and certification are measured by."),
     ] = True,
+    optimizer: Annotated[
+        str | None, typer.Option(help="Of all trained models, in place of the scale's: sgd, adam, st-adam.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="Of their training.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Of their training.")] = None,
+    lr: Annotated[float | None, typer.Option(help="Learning rate of their training.")] = None,
+    schedule: Annotated[str | None, typer.Option(help="Of the learning rate: cosine, constant.")] = None,
+    augment: Annotated[bool | None, typer.Option(help="Train with small shifts, or not.")] = None,
+    images: Annotated[int | None, typer.Option(help="Images of the dataset to use, at most.")] = None,
+    cell_timeout: Annotated[
+        float | None, typer.Option(help="Seconds of its own that an attack may take.", min=0)
+    ] = None,
+    in_process: Annotated[
+        bool,
+        typer.Option(
+            "--in-process", help="For debugging: attacks run where the truth is; their records are marked."
+        ),
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the records as JSON, not a table.")] = False,
 ) -> None:
@@ -61,48 +84,76 @@ def run(
     if not defense:
         raise UserError("name a defense: --defense vim. See: privbench list defenses")
     if not attack:
-        raise UserError("name an attack or a family: --attack membership. See: privbench list attacks")
+        raise UserError("name an attack or a game: --attack membership. See: privbench list attacks")
     check_device(device)
-    plan = make_plan(defense, attack, dataset, model, seed or [0], scale, controls=controls)
+    options = Options.create(
+        optimizer=optimizer,
+        epochs=epochs,
+        batch_size=batch_size,
+        lr=lr,
+        schedule=schedule,
+        augment=augment,
+        images=images,
+    )
+    plan = make_plan(
+        defense,
+        attack,
+        dataset,
+        model,
+        seed or [0],
+        scale,
+        task=task,
+        options=options,
+        controls=controls,
+    )
     check_folder(out)
-    _execute(plan, resolve_device(device), out, quiet=quiet, as_json=as_json)
+    from privbench.api import execute
+
+    start = time.perf_counter()
+    reused: list[bool] = []
+    with Reporter(quiet=quiet or as_json) as reporter:
+        results = execute(
+            plan,
+            device,
+            out,
+            in_process,
+            cell_timeout,
+            announce=reporter.announce,
+            step=reporter.step,
+            warn=reporter.warn,
+            done=lambda _, was_there: reused.append(was_there),
+        )
+    if as_json:
+        sys.stdout.write("[" + ",\n".join(dump_record(record) for record in results.records) + "]\n")
+    else:
+        _print(results, out, reporter)
+        seconds = time.perf_counter() - start
+        told = f"{counted(len(results), 'cell')} ({sum(reused)} from earlier runs) in {seconds:.0f} s."
+        Console(highlight=False).print(told)
+    if results.failed:
+        reporter.warn(
+            f"{counted(len(results.failed), 'cell')} failed; the records say why. "
+            f"First: {results.failed[0].reason}"
+        )
+        raise typer.Exit(1)
 
 
-def _execute(plan: Plan, device: str, out: Path, *, quiet: bool, as_json: bool) -> None:
-    from privbench.engine.run import run_plan
+def _print(results: Results, out: Path, reporter: Reporter) -> None:
+    """The tables, and where everything lies."""
     from privbench.report.figures.galleries import write_galleries
     from privbench.report.figures.roc import write_roc
     from privbench.report.writers.console import print_results
 
-    start = time.perf_counter()
-    results, reused = [], 0
-    with Reporter(quiet=quiet or as_json) as reporter:
-        for result, was_there in run_plan(plan, device, out, reporter.announce, reporter.step, reporter.warn):
-            results.append(result)
-            reused += was_there
-    failed = [r.record for r in results if r.record.status == "failed"]
-    if as_json:
-        sys.stdout.write("[" + ",\n".join(dump_record(r.record) for r in results) + "]\n")
-    else:
-        console = Console(highlight=False)
-        print_results(results, console)
-        try:
-            pictures = [*write_galleries(results, out), *write_roc(results, out / "pictures")]
-        except CannotWrite as error:
-            pictures = []
-            reporter.warn(str(error))
-        seconds = time.perf_counter() - start
-        console.print(
-            f"{counted(len(results), 'cell')} ({reused} from earlier runs) in {seconds:.0f} s on {device}."
-        )
-        console.print(f"records:  {out / 'records'}", soft_wrap=True)
-        for picture in pictures:
-            console.print(f"picture:  {picture}", soft_wrap=True)
-        console.print(
-            f"leaderboard: privbench leaderboard --from {out} --out {out / 'leaderboards'}", soft_wrap=True
-        )
-    if failed:
-        reporter.warn(
-            f"{counted(len(failed), 'cell')} failed; the records say why. First: {failed[0].reason}"
-        )
-        raise typer.Exit(1)
+    console = Console(highlight=False)
+    print_results(results, console)
+    try:
+        pictures = [*write_galleries(results, out), *write_roc(results, out / "pictures")]
+    except CannotWrite as error:
+        pictures = []
+        reporter.warn(str(error))
+    console.print(f"records:  {out / 'records'}", soft_wrap=True)
+    for picture in pictures:
+        console.print(f"picture:  {picture}", soft_wrap=True)
+    console.print(
+        f"leaderboard: privbench leaderboard --from {out} --out {out / 'leaderboards'}", soft_wrap=True
+    )

@@ -47,14 +47,35 @@ def with_uses(methods: Iterable[Method]) -> list[Method]:
     return [found[key] for key in sorted(found)]
 
 
+def look_again() -> None:
+    """Forget what code was found: files may have been edited since, in a notebook's process too."""
+    for found in (_code, _libraries, metric_hash):
+        found.cache_clear()
+
+
 def code_of(*methods: Method, files: Sequence[str] = ()) -> str:
     """Hash of the code of ``methods`` and engine ``files``, with all that they import."""
-    return code_hash(*(type(m) for m in with_uses(methods)), *(_ROOT / file for file in files))
+    return text_hash("|".join(sorted({_code(root) for root in _roots(methods, files)})))
 
 
 def libraries_of(*methods: Method, files: Sequence[str] = ()) -> dict[str, str]:
     """Versions of the libraries that ``methods`` and engine ``files`` compute with."""
-    return libraries(*(type(m) for m in with_uses(methods)), *(_ROOT / file for file in files))
+    found = {name: version for root in _roots(methods, files) for name, version in _libraries(root).items()}
+    return dict(sorted(found.items()))
+
+
+def _roots(methods: Iterable[Method], files: Iterable[str]) -> list[type | Path]:
+    return [*(type(method) for method in with_uses(methods)), *(_ROOT / file for file in files)]
+
+
+@cache
+def _code(root: type | Path) -> str:
+    return code_hash(root)
+
+
+@cache
+def _libraries(root: type | Path) -> dict[str, str]:
+    return libraries(root)
 
 
 @cache

@@ -13,7 +13,7 @@ from privbench.engine.defender import Defender
 from privbench.engine.execute import Session, execute, scored_by
 from privbench.engine.executors.guess import Executor
 from privbench.engine.fitting import Progress
-from privbench.engine.keys import cell_key
+from privbench.engine.keys import cell_key, look_again
 from privbench.engine.plan import Plan, PlannedCell
 from privbench.engine.referee import Referee
 from privbench.engine.setting import Setting
@@ -47,6 +47,7 @@ def run_plan(
         CannotWrite: results can no longer be stored (disk full, folder not writable).
     """
     out = out.resolve()
+    look_again()
     cache = Cache(out / "cache", warn)
     total, done = len(plan.seeds) * len(plan.cells), 0
     for seed in plan.seeds:

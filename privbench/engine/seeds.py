@@ -6,7 +6,7 @@ from privbench.core.seeds import derive_seed
 
 
 class Game(str):
-    """A game's name as an axis: an axis's type is part of its stream, and figures were drawn from this one."""
+    """A game's name as an axis, whose type is part of the stream: figures were drawn from this one."""
 
     __slots__ = ()
 

@@ -16,7 +16,7 @@ ASK = """\
 import json, sys
 from pathlib import Path
 from privbench.engine.execute import scored_by
-from privbench.engine.keys import cell_key, metric_hash
+from privbench.engine.keys import cell_key, look_again
 from privbench.engine.plan import make_plan
 from privbench.engine.setting import Setting
 
@@ -25,7 +25,7 @@ setting = Setting(plan.source, plan.model, plan.task, 0, plan.scale, "cpu", plan
 
 
 def ask():
-    metric_hash.cache_clear()
+    look_again()
     keys = {
         f"{c.defense.selector} {c.attack.selector} {c.game.selector}": cell_key(setting, c)
         for c in plan.cells
