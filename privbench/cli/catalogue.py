@@ -35,7 +35,7 @@ def _summary(cls: type[Method]) -> str:
     return (cls.__doc__ or "").strip().partition("\n")[0]
 
 
-def _threat(cls: type[Method]) -> str:
+def _threat(cls: type[Method]) -> str:  # noqa: PLR0911 - one for each kind
     if issubclass(cls, Attack):
         games = " + ".join(sorted(_plays(cls)))
         surfaces = " + ".join(sorted(cls.needs)) or "nothing released"
