@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import torch
 
 from privbench.core.errors import SurfaceMissing
 
+if TYPE_CHECKING:
+    _Tensors = dict[str, torch.Tensor]
+else:
+    # A parameter would be evaluated, which loads torch to list the catalogue.
+    _Tensors = dict
 
-class Releases(dict[str, torch.Tensor]):
+
+class Releases(_Tensors):
     """Surface -> [N, ...]. A surface that the attack does not declare is refused in words."""
 
     def __missing__(self, name: str) -> NoReturn:
