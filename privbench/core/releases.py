@@ -14,8 +14,12 @@ else:
     # A parameter would be evaluated, which loads torch to list the catalogue.
     _Tensors = dict
 
+<<<<<<< HEAD
 
 class Releases(_Tensors):
+=======
+class Releases(dict[str, "torch.Tensor"]):
+>>>>>>> house
     """Surface -> [N, ...]. A surface that the attack does not declare is refused in words."""
 
     def __missing__(self, name: str) -> NoReturn:

@@ -18,6 +18,7 @@ from privbench.core.training import TrainedModel, TrainingJob
 if TYPE_CHECKING:
     from privbench.core.view import AdversaryView
 
+# As texts, so that torch is not loaded for a name.
 Tensors: TypeAlias = "dict[str, torch.Tensor]"
 Ask: TypeAlias = "Callable[[Tensors], Tensors]"
 

@@ -1,0 +1,1 @@
+"""Named runs as files, and what executes them."""
