@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 import torch
 
 from privbench.core.errors import SurfaceMissing
 
-if TYPE_CHECKING:
-    _Tensors = dict[str, torch.Tensor]
-else:
-    # A parameter would be evaluated, which loads torch to list the catalogue.
-    _Tensors = dict
 
-<<<<<<< HEAD
-
-class Releases(_Tensors):
-=======
 class Releases(dict[str, "torch.Tensor"]):
->>>>>>> house
     """Surface -> [N, ...]. A surface that the attack does not declare is refused in words."""
 
     def __missing__(self, name: str) -> NoReturn:
