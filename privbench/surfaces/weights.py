@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import torch
 
 from privbench.core.deployment import Deployment
+from privbench.core.port import Ask, Tensors
 from privbench.core.registry import register
-from privbench.core.surface import Ask, Surface, Tensors
+from privbench.core.surface import Surface
 
 if TYPE_CHECKING:
     from privbench.core.view import AdversaryView
