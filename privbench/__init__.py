@@ -13,7 +13,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from privbench.api import Results as Results
     from privbench.api import load as load
     from privbench.api import reproduce as reproduce
     from privbench.api import run as run
@@ -65,11 +64,12 @@ if TYPE_CHECKING:
     from privbench.games.membership import MembershipChallenge as MembershipChallenge
     from privbench.games.reconstruction import ReconstructionAttack as ReconstructionAttack
     from privbench.games.reconstruction import ReconstructionChallenge as ReconstructionChallenge
+    from privbench.report.results import Results as Results
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "api": ("Results", "load", "reproduce", "run"),
+    "api": ("load", "reproduce", "run"),
     "core.attack": ("Attack",),
     "core.criterion": ("PerSampleLoss",),
     "core.dataset": ("Dataset", "DatasetSource"),
@@ -93,6 +93,7 @@ _HOMES = {
     "games.linkage": ("LinkageAttack", "LinkageChallenge"),
     "games.membership": ("MembershipAttack", "MembershipChallenge"),
     "games.reconstruction": ("ReconstructionAttack", "ReconstructionChallenge"),
+    "report.results": ("Results",),
 }
 _MODULE_OF = {name: f"privbench.{module}" for module, names in _HOMES.items() for name in names}
 __all__ = list(_MODULE_OF)

@@ -5,118 +5,23 @@ The command line calls the same functions.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any
 
 from privbench.core.errors import UserError
 from privbench.core.options import Options
 from privbench.core.scale import Scale
 from privbench.core.trainer import silent
+from privbench.engine.device import DeviceName
+from privbench.report.results import Results
+from privbench.suites.execution import execute
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from privbench.core.records import Record
-    from privbench.engine.plan import Named, Plan
-    from privbench.rating.board import Board
+    from privbench.engine.plan import Named
     from privbench.store.results import Result
 
-DeviceName = Literal["auto", "cpu", "cuda"]
-
-
-class Results(Sequence["Result"]):
-    """Results of cells, and what can be made of them.
-
-    A result is a ``record`` (the cell, its figures, its provenance) and the per-sample ``columns``
-    behind the figures.
-    """
-
-    def __init__(self, results: Sequence[Result]) -> None:
-        self._results = tuple(results)
-
-    @overload
-    def __getitem__(self, index: int) -> Result: ...
-    @overload
-    def __getitem__(self, index: slice) -> Results: ...
-    def __getitem__(self, index: int | slice) -> Result | Results:
-        """One result, or several."""
-        if isinstance(index, slice):
-            return Results(self._results[index])
-        return self._results[index]
-
-    def __len__(self) -> int:
-        return len(self._results)
-
-    def __iter__(self) -> Iterator[Result]:
-        return iter(self._results)
-
-    def __add__(self, other: Results) -> Results:
-        """All results of both."""
-        return Results([*self, *other])
-
-    def __repr__(self) -> str:
-        failed = f", {len(self.failed)} failed" if self.failed else ""
-        return f"<{len(self)} results{failed}: .to_pandas(), .table(), .leaderboard(folder)>"
-
-    @property
-    def records(self) -> list[Record]:
-        """The records alone."""
-        return [result.record for result in self]
-
-    @property
-    def failed(self) -> list[Record]:
-        """The records of cells that failed; each says why."""
-        return [record for record in self.records if record.status == "failed"]
-
-    @property
-    def boards(self) -> list[Board]:
-        """The boards that the results make, rated.
-
-        Raises:
-            DataError: results contradict each other.
-        """
-        from privbench.rating.board import make_boards
-
-        return make_boards(self)
-
-    def to_pandas(self) -> pd.DataFrame:
-        """A row for each cell and metric: the cell, status, value, interval, and what the attack cost."""
-        import pandas as pd
-
-        rows: list[dict[str, Any]] = []
-        for record in self.records:
-            cell = {**record.cell.model_dump(), "status": record.status, "reason": record.reason}
-            cost = {"attack_seconds": record.cost.attack_seconds, "key": record.key}
-            for name, figure in record.figures.items() or [("", None)]:
-                value = {} if figure is None else figure.model_dump()
-                rows.append({**cell, "metric": name, **value, **cost})
-        return pd.DataFrame(rows)
-
-    def table(self, width: int = 120) -> str:
-        """What ``privbench run`` prints, as text of ``width`` columns."""
-        import io
-
-        from rich.console import Console
-
-        from privbench.report.writers.console import print_results
-
-        out = io.StringIO()
-        print_results(self, Console(file=out, width=width, highlight=False))
-        return out.getvalue()
-
-    def leaderboard(self, out: Path | str) -> list[Path]:
-        """Write leaderboards (markdown, CSV, pictures) below ``out``; return the files.
-
-        Raises:
-            DataError: results contradict each other.
-            CannotWrite: the disk is full or the folder is not writable.
-        """
-        from privbench.report.figures.roc import write_roc
-        from privbench.report.leaderboard import write_leaderboards
-
-        folder = Path(out)
-        return [*write_leaderboards(self, folder), *write_roc(self, folder / "roc")]
+__all__ = ["Results", "execute", "load", "reproduce", "run"]
 
 
 def run(
@@ -186,35 +91,6 @@ def run(
     return execute(plan, device, Path(out), in_process, cell_timeout, announce=progress)
 
 
-def execute(
-    plan: Plan,
-    device: DeviceName,
-    out: Path,
-    in_process: bool = False,
-    cell_timeout: float | None = None,
-    *,
-    announce: Callable[[int, int, str], None] = silent,
-    step: Callable[[int, int, str], None] = silent,
-    warn: Callable[[str], None] | None = None,
-    done: Callable[[Result, bool], None] | None = None,
-) -> Results:
-    """Execute a plan; see ``run``. ``done`` hears of each result and whether it was there already."""
-    import warnings
-
-    from privbench.engine.device import resolve_device
-    from privbench.engine.executors.choose import executor
-    from privbench.engine.run import run_plan
-
-    found = []
-    with executor(in_process=in_process, timeout=cell_timeout) as chosen:
-        played = run_plan(plan, resolve_device(device), out, chosen, announce, step, warn or warnings.warn)
-        for result, was_there in played:
-            found.append(result)
-            if done is not None:
-                done(result, was_there)
-    return Results(found)
-
-
 def load(folder: Path | str) -> Results:
     """The results below ``folder``, as a run or a leaderboard left them.
 
@@ -233,11 +109,39 @@ def load(folder: Path | str) -> Results:
         raise UserError(f"{error}. Delete the file, or run the cell again, then repeat this.") from error
 
 
-def reproduce(suite: str, **arguments: Any) -> Results:
-    """Run a suite that is shipped, such as ``boards``; arguments as ``suites.run_suite``."""
+def reproduce(
+    suite: str | Path,
+    *,
+    out: Path | str = "runs",
+    device: DeviceName = "auto",
+    scale: Scale | None = None,
+    seeds: Sequence[int] | None = None,
+    cell_timeout: float | None = None,
+    in_process: bool = False,
+    progress: Callable[[int, int, str], None] = silent,
+    step: Callable[[int, int, str], None] = silent,
+    warn: Callable[[str], None] | None = None,
+    done: Callable[[Result, bool], None] | None = None,
+) -> Results:
+    """Run a suite, shipped (``"boards"``) or of your own (a path to a ``.toml``).
+
+    See ``privbench.suites.running.run_suite``, which this calls.
+    """
     from privbench.suites.running import run_suite
 
-    return run_suite(suite, **arguments)
+    return run_suite(
+        suite,
+        out=out,
+        device=device,
+        scale=scale,
+        seeds=seeds,
+        cell_timeout=cell_timeout,
+        in_process=in_process,
+        progress=progress,
+        step=step,
+        warn=warn,
+        done=done,
+    )
 
 
 def _several(given: Named | Sequence[Named]) -> Sequence[Named]:

@@ -10,6 +10,7 @@ import pytest
 import typer
 from PIL import Image
 
+from privbench import api
 from privbench.cli import run as run_command
 from privbench.cli.app import app
 from privbench.data import weights
@@ -25,20 +26,32 @@ def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-def test_the_first_block_of_contributing_is_an_attack_that_runs(tmp_path):
-    (tmp_path / "mine.py").write_text(BLOCKS[0])
-    done = run(tmp_path, "--defense", "pixelate", "--attack", "./mine.py:Entropy[queries=3]")
-    assert done.returncode == 0, done.stderr
-    assert "entropy[queries=3]" in done.stdout
+NAMES = ("mine.py", "mirror.py", "noisy.py", "bright.py")
+"""What CONTRIBUTING calls the files of its examples, in their order."""
 
 
-def test_the_second_block_of_contributing_is_a_defense_that_runs(tmp_path):
-    (tmp_path / "mirror.py").write_text(BLOCKS[1])
-    done = run(
-        tmp_path, "--defense", "./mirror.py:Mirror", "--attack", "window-mean", "--attack", "loss-threshold"
-    )
+@pytest.mark.parametrize(
+    ("block", "words", "said"),
+    [
+        (0, ("--defense", "pixelate", "--attack", "./mine.py:Entropy[queries=3]"), "entropy[queries=3]"),
+        (1, ("--defense", "./mirror.py:Mirror", "--attack", "window-mean"), "mirror"),
+        (2, ("--defense", "./noisy.py:NoisyEncoder", "--attack", "attribute"), "noisy-encoder"),
+        (3, ("--defense", "pixelate", "--attack", "./bright.py:MeanPixel"), "brightness game"),
+    ],
+)
+def test_the_examples_of_contributing_run_as_they_stand(tmp_path, block, words, said):
+    assert len(BLOCKS) == len(NAMES)
+    (tmp_path / NAMES[block]).write_text(BLOCKS[block])
+    done = run(tmp_path, *words)
     assert done.returncode == 0, done.stderr
-    assert "mirror" in done.stdout
+    assert said in done.stdout
+    assert "failed" not in done.stdout
+
+
+def test_an_attack_in_a_game_of_its_own_is_certified(tmp_path):
+    (tmp_path / "bright.py").write_text(BLOCKS[3])
+    done = run(tmp_path, "--defense", "blur", "--attack", "./bright.py:MeanPixel")
+    assert "BROKEN" in done.stdout, done.stdout
 
 
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("leaderboards/*.md")])
@@ -54,8 +67,8 @@ COMMANDS = [
 @pytest.fixture
 def examples(tmp_path, monkeypatch):
     """The folder in which the documents' commands run: it holds what they name."""
-    (tmp_path / "mine.py").write_text(BLOCKS[0])
-    (tmp_path / "mirror.py").write_text(BLOCKS[1])
+    for name, block in zip(NAMES, BLOCKS, strict=True):
+        (tmp_path / name).write_text(block)
     for name in ("cat", "dog"):
         (tmp_path / "photos" / name).mkdir(parents=True)
         Image.new("L", (8, 8)).save(tmp_path / "photos" / name / "1.png")
@@ -72,7 +85,8 @@ def test_the_documents_commands_are_found():
 def test_every_command_in_the_documents_is_one_that_runs(examples, monkeypatch, page, command):
     played = []
     # Everything but the work itself: options, selectors, the plan, what is on disk.
-    monkeypatch.setattr(run_command, "_execute", lambda *a, **k: played.append("run"))
+    monkeypatch.setattr(api, "execute", lambda *a, **k: played.append("run") or api.Results([]))
+    monkeypatch.setattr(run_command, "_print", lambda *a: None)
     monkeypatch.setattr(weights, "fetch", lambda *a: Path())
     words = shlex.split(command, comments=True)
     group = typer.main.get_command(app)

@@ -28,7 +28,7 @@ BELOW = {
     "engine": {*PLAYED, "store"},
     "rating": {"core", "stats", "games", "store"},
     "report": {"core", "stats", "metrics", "games", "store", "rating"},
-    "suites": {*PLAYED, "store", "engine", "rating", "report", "api"},
+    "suites": {*PLAYED, "store", "engine", "rating", "report"},
     "api": {*PLAYED, "store", "engine", "rating", "report", "suites"},
     "cli": {*PLAYED, "store", "engine", "rating", "report", "suites", "api"},
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-_TINY = 1e-24
+_TINY = 1e-80
 
 
 def images_from_first_layer(
@@ -31,9 +31,11 @@ def images_from_first_layer(
     if not isinstance(first, nn.Linear) or first.bias is None or not _sees_pixels(module, first, shape):
         return None
     size = first.weight.numel()
-    weights = sent[:, :size].view(len(sent), *first.weight.shape).double()
-    bias = sent[:, size : size + first.out_features].double()
-    pixels = (bias[:, :, None] * weights).sum(1) / bias.square().sum(1, keepdim=True).clamp_min(_TINY)
+    weights = sent[:, :size].view(len(sent), *first.weight.shape)
+    bias = sent[:, size : size + first.out_features]
+    # In double precision: squares of the gradients of a model that is sure of a label are tiny.
+    shares = bias / bias.double().square().sum(1, keepdim=True).clamp_min(_TINY)
+    pixels = torch.einsum("nk,nkp->np", shares, weights.double())
     return pixels.view(len(sent), *shape).float().clamp(0, 1)
 
 

@@ -15,9 +15,11 @@ from privbench.core import registry
 from privbench.core.attack import Attack
 from privbench.core.defense import Defense
 from privbench.core.errors import unknown
+from privbench.core.game import Game
 from privbench.core.method import Kind, Method
 from privbench.core.metric import Metric
 from privbench.core.selector import parse_selector
+from privbench.core.surface import Surface
 from privbench.core.task import Task
 from privbench.core.threat import described
 
@@ -33,18 +35,32 @@ def _summary(cls: type[Method]) -> str:
     return (cls.__doc__ or "").strip().partition("\n")[0]
 
 
-def _threat(cls: type[Method]) -> str:
+def _threat(cls: type[Method]) -> str:  # noqa: PLR0911 - one for each kind
     if issubclass(cls, Attack):
-        games = " + ".join(sorted(cls.games))
+        games = " + ".join(sorted(_plays(cls)))
         surfaces = " + ".join(sorted(cls.needs)) or "nothing released"
         return f"{games}; {described(cls.knowledge)}; {surfaces}"
     if issubclass(cls, Defense):
-        return "exposes " + ", ".join(sorted(cls.surfaces))
+        return "every surface" if cls.control else "exposes " + ", ".join(sorted(cls.surfaces))
+    if issubclass(cls, Game):
+        return "played on " + " or ".join(sorted(cls.played_on))
+    if issubclass(cls, Surface):
+        return " and ".join(_gives(cls))
     if issubclass(cls, Metric):
         return f"{cls.subject}{'; rates' if cls.rates else ''}"
     if issubclass(cls, Task):
         return f"measured by {cls.utility}"
     return ""
+
+
+def _plays(cls: type[Attack]) -> frozenset[str]:
+    """The games of an attack; those of its default configuration where that decides."""
+    return cls.games or cls.create({}).plays
+
+
+def _gives(cls: type[Surface]) -> list[str]:
+    released = cls.release is not Surface.release
+    return [*(["released"] if released else []), *(["oracle"] if cls.oracle else [])]
 
 
 def list_methods(
@@ -54,7 +70,7 @@ def list_methods(
     kinds = [_kind(kind)] if kind else list(registry.KINDS)
     console = Console()
     for each in kinds:
-        last = "threat model" if each in {"attack", "defense"} else ""
+        last = "threat model" if each in {"attack", "defense", "game", "surface"} else ""
         table = Table(Column("name", no_wrap=True), "what it is", Column(last, overflow="fold"), box=None)
         for name in registry.names(each):
             cls = registry.find(each, name)
@@ -128,16 +144,29 @@ def _docstring(cls: type[Method]) -> str:
     return "\n\n".join(p if "\n " in p else p.replace("\n", " ") for p in paragraphs)
 
 
+def _metrics(subject: str) -> list[str]:
+    found = ((name, registry.find("metric", name)) for name in registry.names("metric"))
+    return [name for name, cls in found if issubclass(cls, Metric) and cls.subject == subject]
+
+
 def _facts(cls: type[Method]) -> dict[str, str]:
     facts: dict[str, str] = {}
     if issubclass(cls, Attack):
-        facts["games"] = ", ".join(sorted(cls.games))
+        facts["games"] = ", ".join(sorted(_plays(cls)))
         facts["needs"] = ", ".join(sorted(cls.needs)) or "nothing that is released"
         facts["adversary knows"] = f"{described(cls.knowledge)}; and the algorithm"
     elif issubclass(cls, Defense):
-        facts["exposes"] = ", ".join(sorted(cls.surfaces))
+        facts["exposes"] = "every surface" if cls.control else ", ".join(sorted(cls.surfaces))
         if cls.control:
             facts["control"] = {"break": "every attack must win", "null": "no attack may win"}[cls.control]
+    elif issubclass(cls, Game):
+        facts["played on"] = "any of " + ", ".join(sorted(cls.played_on))
+        facts["an attack may use beside"] = ", ".join(sorted(cls.beside)) or "nothing more"
+        facts["scored by"] = ", ".join(_metrics(cls.subject))
+        facts["floor"] = "the best of " + ", ".join(cls.floors)
+    elif issubclass(cls, Surface):
+        facts["gives"] = " and ".join(_gives(cls))
+        facts["a defense defines"] = ", ".join(cls.asks) or "nothing of its own"
     elif issubclass(cls, Metric):
         facts["measures"] = cls.subject
         facts["range"] = f"{cls.bounds[0]:g} to {cls.bounds[1]:g} {cls.unit}".strip()

@@ -19,7 +19,7 @@ from privbench.engine.device import check_device
 from privbench.engine.plan import make_plan
 
 if TYPE_CHECKING:
-    from privbench.api import Results
+    from privbench.report.results import Results
 
 
 def run(

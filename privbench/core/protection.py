@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import torch
 
@@ -19,7 +19,7 @@ _CHUNK = 4096
 _ROUNDING = 1e-4
 """How far rounding may carry an image beyond [0, 1]."""
 
-Transform = Callable[[torch.Tensor, Keys], torch.Tensor]
+Transform: TypeAlias = "Callable[[torch.Tensor, Keys], torch.Tensor]"
 
 
 def in_chunks(transform: Transform, images: torch.Tensor, keys: Keys) -> torch.Tensor:

@@ -9,7 +9,7 @@ import torch
 from privbench.core.errors import SurfaceMissing
 
 
-class Releases(dict[str, torch.Tensor]):
+class Releases(dict[str, "torch.Tensor"]):
     """Surface -> [N, ...]. A surface that the attack does not declare is refused in words."""
 
     def __missing__(self, name: str) -> NoReturn:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
 
 import torch
 
@@ -18,8 +18,9 @@ from privbench.core.training import TrainedModel, TrainingJob
 if TYPE_CHECKING:
     from privbench.core.view import AdversaryView
 
-Tensors = dict[str, torch.Tensor]
-Ask = Callable[[Tensors], Tensors]
+# As texts, so that torch is not loaded for a name.
+Tensors: TypeAlias = "dict[str, torch.Tensor]"
+Ask: TypeAlias = "Callable[[Tensors], Tensors]"
 
 
 class Surface(Method):

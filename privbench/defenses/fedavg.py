@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
+import math
 
 import torch
 from pydantic import Field
 
 from privbench.core.defense import FederatedDefense
-from privbench.core.errors import UserError
+from privbench.core.errors import TrainingDiverged, UserError
 from privbench.core.images import LabelledImages
 from privbench.core.registry import register
 from privbench.core.seeds import derive_seed
@@ -40,21 +40,25 @@ class FedAvg(FederatedDefense):
     def fit(self, private: LabelledImages, public: LabelledImages, trainer: Trainer) -> TrainedModel:
         """The global model after all rounds.
 
+        Buffers, such as the running statistics of batch normalisation, are averaged like weights.
+
         Raises:
             UserError: there are more clients than images.
+            TrainingDiverged: the loss became NaN or infinite.
         """
-        from privbench.training.environment import one_thread
-        from privbench.training.modules import build_module
+        from privbench.training.environment import clock, one_thread, seeded
+        from privbench.training.modules import build_defended
 
         if len(private) < self.clients:
             raise UserError(
                 f"fedavg: {self.clients} clients for {len(private)} images. Use fewer clients or more images."
             )
+        device, count = trainer.device, len(private)
         labels = trainer.task.labels(private)
-        shares = dealt(len(private), self.clients, trainer.seed)
-        module = build_module(trainer.model, trainer.shape, trainer.outputs, trainer.seed).to(trainer.device)
-        start, losses = time.thread_time(), []
-        with one_thread(trainer.device):
+        shares = [part.to(private.images.device) for part in dealt(count, self.clients, trainer.seed)]
+        module = build_defended(self, trainer.model, trainer.shape, trainer.outputs, trainer.seed).to(device)
+        start, losses = clock(device), []
+        with one_thread(device), seeded(trainer.seed, device):
             state = {name: value.clone() for name, value in module.state_dict().items()}
             for number in range(self.rounds):
                 mean = {name: torch.zeros_like(value, dtype=torch.float64) for name, value in state.items()}
@@ -62,17 +66,21 @@ class FedAvg(FederatedDefense):
                 for client, share in enumerate(shares):
                     module.load_state_dict(state)
                     seed = derive_seed(trainer.seed, "client", number, client)
-                    index = share.to(private.images.device)
-                    loss = self._local(module, trainer.task, private.images[index], labels[index], seed)
-                    weight = len(share) / len(private)
+                    loss = self._local(module, trainer.task, private.images[share], labels[share], seed)
+                    weight = len(share) / count
                     total += weight * loss
                     for name, value in module.state_dict().items():
                         mean[name] += weight * value.double()
+                if not math.isfinite(total):
+                    raise TrainingDiverged(
+                        f"{self.selector}: the loss is {total} in round {number + 1} of {self.rounds}. "
+                        f"Lower lr (such as {self.lr / 10:g}) or epochs."
+                    )
                 state = {name: mean[name].to(value.dtype) for name, value in state.items()}
                 losses.append(total)
                 trainer.progress(number + 1, self.rounds, "federated rounds")
         weights = {name: value.detach().cpu().contiguous() for name, value in state.items()}
-        return TrainedModel(weights, tuple(losses), time.thread_time() - start, {})
+        return TrainedModel(weights, tuple(losses), clock(device) - start, {})
 
     def client_update(
         self,

@@ -14,6 +14,7 @@ from privbench.core.seeds import derive_seed
 from privbench.core.task import Task
 from privbench.core.trainer import Trainer, silent
 from privbench.core.training import TrainedModel, TrainingConfig, TrainingJob
+from privbench.training.environment import one_thread
 from privbench.training.many import train_many
 from privbench.training.train import train
 
@@ -77,7 +78,8 @@ def fit_shadows(
 ) -> None:
     """Fit ``defense`` to a random half of ``data`` for each of ``seeds``.
 
-    Defenses whose fit is one training are trained together, others one by one.
+    Defenses whose fit is one training are trained together; others on a CPU in as many processes as
+    ``worker_count`` says, and one by one on CUDA. The models do not depend on which.
 
     Args:
         defense: the public algorithm.
@@ -85,19 +87,35 @@ def fit_shadows(
         data: the shadows' pool.
         public: what a defense may use beside its data.
         seeds: of ``shadow_seeds``.
-        done: called with the number of a seed and its model as soon as it is fitted.
+        done: called with the number of a seed and its model as soon as it is fitted; the order is that of
+            finishing.
     """
 
     def half(seed: int) -> LabelledImages:
         return data[shadow_members(seed, len(data)).to(data.images.device)]
 
-    trainers = [recipe.trainer(derive_seed(seed, "train"), training_keys(seed)) for seed in seeds]
     if isinstance(defense, TrainingDefense) and type(defense).fit is TrainingDefense.fit:
-        jobs = [
-            defense.training_job(half(seed), public, trainer)
-            for seed, trainer in zip(seeds, trainers, strict=True)
-        ]
+        jobs = [defense.training_job(half(seed), public, _trainer(recipe, seed)) for seed in seeds]
         train_many(jobs, recipe.device, on_done=done)
         return
-    for number, (seed, trainer) in enumerate(zip(seeds, trainers, strict=True)):
-        done(number, defense.fit(half(seed), public, trainer))
+    tasks = [(defense, recipe, half(seed), public, seed) for seed in seeds]
+    if recipe.device.type == "cpu" and len(tasks) > 1:
+        from privbench.training.processes import run_in_processes, worker_count
+
+        if worker_count() > 1:
+            run_in_processes(_fit_shadow, tasks, done)
+            return
+    for number, task in enumerate(tasks):
+        done(number, _fit_shadow(*task))
+
+
+def _trainer(recipe: Recipe, seed: int) -> Trainer:
+    return recipe.trainer(derive_seed(seed, "train"), training_keys(seed))
+
+
+def _fit_shadow(
+    defense: Defense, recipe: Recipe, half: LabelledImages, public: LabelledImages, seed: int
+) -> TrainedModel:
+    """Fit one shadow to its half; on one thread, so that it has the same bytes wherever it runs."""
+    with one_thread(recipe.device):
+        return defense.fit(half, public, _trainer(recipe, seed))

@@ -1,1 +1,1 @@
-"""Named runs as files: what is run, with which options, and the published figures beside ours."""
+"""Named runs as files, what executes them, and their pages with published figures beside ours."""

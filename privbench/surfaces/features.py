@@ -48,7 +48,7 @@ class Features(Surface):
         if control == "break":
             return {"answer": images.flatten(1)}
         if control == "null":
-            return {"answer": Keys.fresh(seed, len(data), images.device).uniform(images[0].numel())}
+            return {"answer": Keys.fresh(seed, len(data), images.device).uniform(images.shape[1:].numel())}
         keys = deployment.defense.keys(seed, len(images), images.device)
         return {"answer": encoded(deployment, images, keys)}
 
@@ -62,7 +62,7 @@ def encoded(deployment: Deployment, images: torch.Tensor, keys: Keys) -> torch.T
     defense = deployment.defense
     parts = []
     with torch.inference_mode():
-        for start in range(0, len(images), _BATCH):
+        for start in range(0, max(1, len(images)), _BATCH):
             part = slice(start, start + _BATCH)
             parts.append(defense.encode(deployment.model, deployment.module, images[part], keys[part]))  # type: ignore[attr-defined]
     made = torch.cat(parts).clone()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
+
 import torch
 
 from privbench.core.deployment import Deployment
@@ -12,15 +15,14 @@ from privbench.core.registry import register
 from privbench.core.seeds import derive_seed
 from privbench.core.surface import Surface
 
-_BATCH = 64
-
 
 @register("updates")
 class Updates(Surface):
     """What an honest-but-curious server sees in a round: each client's change of the model, [N, P].
 
-    A client of the challenge holds one image, the case in which an update says most of it. ``none`` sends
-    the plain gradient at the served weights, ``blackout`` noise.
+    P is the number of the served model's parameters, without buffers. A client of the challenge holds
+    one image, the case in which an update says most of it. ``none`` sends the plain gradient at the
+    served weights, ``blackout`` noise.
     """
 
     source = "Zhu, Liu, Han, Deep leakage from gradients, NeurIPS 2019"
@@ -28,44 +30,76 @@ class Updates(Surface):
     base = "FederatedDefense"
 
     def release(self, deployment: Deployment, data: LabelledImages, index: torch.Tensor) -> torch.Tensor:
-        """One update for each image, flattened in the order of the module's parameters."""
-        defense = deployment.defense
+        """One update for each image, float32, flattened in the order of the module's parameters.
+
+        Raises:
+            UserError: ``client_update`` returns something else.
+        """
         labels = deployment.task.labels(data)
-        seeds = [derive_seed(deployment.keys_seed, "client", int(i)) for i in index]
-        rows = []
-        for start in range(0, len(index), _BATCH):
-            part = index[start : start + _BATCH].to(data.images.device)
-            rows.append(
-                defense.client_update(  # type: ignore[attr-defined]
-                    deployment.module,
-                    deployment.task,
-                    data.images[part],
-                    labels[part],
-                    seeds[start : start + _BATCH],
-                ).detach()
+
+        def send(part: torch.Tensor) -> torch.Tensor:
+            seeds = [derive_seed(deployment.keys_seed, "client", int(i)) for i in part]
+            made = deployment.defense.client_update(  # type: ignore[attr-defined]
+                deployment.module, deployment.task, data.images[part], labels[part], seeds
             )
-        made = torch.cat(rows)
-        width = sum(p.numel() for p in deployment.module.parameters())
-        if made.dim() != 2 or made.shape[1] != width or not bool(torch.isfinite(made).all()):
-            raise UserError(
-                f"defense {defense.selector!r}: client_update returned {tuple(made.shape)}; expected finite "
-                f"values [{len(index)}, {width}], one for each parameter of the model."
-            )
-        return made
+            return _checked(made, deployment, len(part))
+
+        return _in_parts(deployment, index.to(data.images.device), send)
 
     def release_plain(
         self, deployment: Deployment, data: LabelledImages, index: torch.Tensor
     ) -> torch.Tensor:
-        """Minus the gradient of each image's loss: one plain step at a learning rate of 1."""
-        from privbench.training.client_updates import gradients
+        """Minus the gradient of each image's loss: one plain step at a learning rate of 1.
 
-        index = index.to(data.images.device)
-        labels = deployment.task.labels(data)[index]
-        return -gradients(deployment.module, deployment.task, data.images[index], labels)
+        It is computed in double precision: where the model is sure of a label, float32 rounds 1 - p to
+        zero, and the direction of the gradient with it.
+        """
+        from privbench.training.client_updates import local_changes
+
+        labels = deployment.task.labels(data)
+        module = copy.deepcopy(deployment.module).double()
+
+        def send(part: torch.Tensor) -> torch.Tensor:
+            wanted = labels[part].double() if labels.is_floating_point() else labels[part]
+            return local_changes(module, deployment.task, data.images[part].double(), wanted, 1, 1.0)
+
+        return _in_parts(deployment, index.to(data.images.device), send)
 
     def release_null(self, deployment: Deployment, data: LabelledImages, index: torch.Tensor) -> torch.Tensor:
-        """Normal noise of the size of a gradient."""
-        width = sum(p.numel() for p in deployment.module.parameters())
+        """Normal noise of norm 1 or so."""
+        width = _width(deployment)
         keys = Keys.fresh(deployment.keys_seed, len(data), data.images.device)
-        parts = torch.tensor_split(index.to(data.images.device), max(1, len(index) // _BATCH))
-        return torch.cat([keys[part].normal(width) for part in parts]).div_(width**0.5)
+        return _in_parts(
+            deployment, index.to(data.images.device), lambda part: keys[part].normal(width) / width**0.5
+        )
+
+
+def _width(deployment: Deployment) -> int:
+    return sum(p.numel() for p in deployment.module.parameters())
+
+
+def _in_parts(
+    deployment: Deployment, index: torch.Tensor, send: Callable[[torch.Tensor], torch.Tensor]
+) -> torch.Tensor:
+    """Float32 [N, P]: what ``send`` makes of ``index``, few at a time, in memory that is taken once."""
+    from privbench.training.client_updates import clients_at_once
+
+    made = torch.empty(len(index), _width(deployment), device=index.device)
+    size = clients_at_once(deployment.module)
+    for start in range(0, len(index), size):
+        made[start : start + size] = send(index[start : start + size]).detach()
+    return made
+
+
+def _checked(made: object, deployment: Deployment, count: int) -> torch.Tensor:
+    width, name = _width(deployment), deployment.defense.selector
+    wanted = f"expected a tensor [{count}, {width}], for each client a value for each parameter of the model"
+    if not isinstance(made, torch.Tensor) or tuple(made.shape) != (count, width):
+        got = tuple(made.shape) if isinstance(made, torch.Tensor) else f"a {type(made).__name__}"
+        raise UserError(f"defense {name!r}: client_update returned {got}; {wanted}.")
+    if not bool(torch.isfinite(made).all()):
+        raise UserError(
+            f"defense {name!r}: client_update returned NaN or infinite values; {wanted}. Lower the clients' "
+            "learning rate if their steps diverge."
+        )
+    return made

@@ -25,7 +25,7 @@ class Weights(Surface):
 
     def answer(self, deployment: Deployment, inputs: Tensors, query: int) -> Tensors:
         """The state dict of the served network."""
-        return {name: value.detach().cpu() for name, value in deployment.module.state_dict().items()}
+        return {name: value.detach().cpu().clone() for name, value in deployment.module.state_dict().items()}
 
     def cost(self, inputs: Tensors) -> int:
         """One, for the model is handed over once."""

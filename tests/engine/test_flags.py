@@ -3,7 +3,7 @@ import torch
 
 from privbench.core.records import Figure
 from privbench.core.registry import create
-from privbench.runner.flags import flags_of
+from privbench.engine.flags import flags_of
 
 GUESS = torch.tensor([0.0, 1.0])
 METRICS = [create("metric", name) for name in ("auc", "tpr-at-1-fpr")]

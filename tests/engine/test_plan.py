@@ -1,12 +1,18 @@
 import pytest
 
+from privbench.core import registry
+from privbench.core.attack import Attack
+from privbench.core.defense import ImageDefense, TrainingDefense
 from privbench.core.errors import UserError
-from privbench.core.threat import Game
-from privbench.runner.plan import dataset_source, make_plan
+from privbench.core.options import Options
+from privbench.core.registry import register
+from privbench.core.threat import Knowledge
+from privbench.engine.plan import dataset_source, make_plan, method_of
+from privbench.games.membership import MembershipAttack
 
 
 def names(plan):
-    return {(c.defense.selector, c.attack.selector, c.game) for c in plan.cells}
+    return {(c.defense.selector, c.attack.selector, c.game.selector) for c in plan.cells}
 
 
 def test_families_expand_and_controls_come_along():
@@ -21,13 +27,13 @@ def test_families_expand_and_controls_come_along():
         "confidence",
         "shadow-classifier",
     }
-    assert {g for _, _, g in cells} == {Game.MEMBERSHIP}
+    assert {g for _, _, g in cells} == {"membership"}
     assert plan.seeds == (0, 1)
 
 
 def test_without_controls_only_what_was_asked():
     plan = make_plan(["vim"], ["lira"], "mnist-5k", "cnn", [0], "smoke", controls=False)
-    assert names(plan) == {("vim", "lira", Game.MEMBERSHIP)}
+    assert names(plan) == {("vim", "lira", "membership")}
 
 
 def test_the_same_selector_twice_is_one_row():
@@ -39,7 +45,7 @@ def test_the_same_selector_twice_is_one_row():
 
 def test_all_expands_to_every_method():
     plan = make_plan(["all"], ["all"], "mnist-5k", "cnn", [0], "smoke")
-    assert {g for _, _, g in names(plan)} == set(Game)
+    assert {g for _, _, g in names(plan)} == set(registry.names("game"))
 
 
 def test_cells_that_do_not_apply_say_why():
@@ -77,6 +83,7 @@ def write_defense(folder, file, name):
         "from privbench.core.defense import ImageDefense\n"
         "from privbench.core.registry import register\n\n"
         f"@register({name!r})\nclass Mirror(ImageDefense):\n    'A test.'\n"
+        "    def protect(self, images, keys):\n        return images.flip(-1)\n"
     )
     return f"{path}:Mirror"
 
@@ -109,7 +116,7 @@ def test_the_same_method_by_path_and_by_name_is_one_row(tmp_path):
     path = tmp_path / "again.py"
     path.write_text("from privbench.defenses.vim import Vim\n")
     plan = make_plan([f"{path}:Vim", "vim"], ["lira"], "mnist-5k", "cnn", [0], "smoke", controls=False)
-    assert names(plan) == {("vim", "lira", Game.MEMBERSHIP)}
+    assert names(plan) == {("vim", "lira", "membership")}
 
 
 @pytest.mark.parametrize(
@@ -126,3 +133,148 @@ def test_a_subclass_without_a_name_of_its_own_is_refused(tmp_path, kind, module,
     chosen = {"attack": "lira", "dataset": "mnist-5k", "model": "cnn", kind: f"{path}:Mine"}
     with pytest.raises(UserError, match=f"called '{shipped}'"):
         make_plan(["vim"], [chosen["attack"]], chosen["dataset"], chosen["model"], [0], "smoke")
+
+
+def test_instances_and_classes_are_methods_too():
+    by_text = make_plan(["vim[window=7]"], ["lira"], scale="smoke", controls=False)
+    vim, lira = type(by_text.cells[0].defense), registry.find("attack", "lira")
+    by_class = make_plan([vim(window=7)], [lira], scale="smoke", controls=False)
+    assert by_class == by_text
+    with pytest.raises(UserError, match="is no attack"):
+        make_plan([vim], [vim], scale="smoke")
+    with pytest.raises(UserError, match="is no defense"):
+        method_of("defense", 3)
+
+
+def test_options_and_task_are_the_runs():
+    options = Options(epochs=5, optimizer="adam")
+    plan = make_plan(["vim"], ["lira"], task="classes", scale="smoke", options=options)
+    assert (plan.task.selector, str(plan.options)) == ("classes", "epochs=5,optimizer=adam")
+
+
+def test_every_game_comes_with_its_floors():
+    plan = make_plan(["vim"], ["reconstruction", "linkage"], scale="smoke")
+    floors = {(c.attack.selector, c.game.selector) for c in plan.cells if c.attack.registry_name == "blind"}
+    assert floors == {
+        ("blind", "linkage"),
+        ("blind", "reconstruction"),
+        ("blind[aim=ssim]", "reconstruction"),
+    }
+
+
+def test_an_attack_that_reads_models_of_another_task_does_not_apply():
+    plan = make_plan(["vim"], ["lira", "window-mean"], task="attributes", scale="smoke", controls=False)
+    reasons = {c.attack.selector: c.reason for c in plan.cells}
+    assert reasons["lira"] == "reads models of the task classes; this run teaches attributes"
+    assert reasons["window-mean"] is None
+
+
+@register("exposes-more")
+class ExposesMore(ImageDefense):
+    """Says that it exposes what it does not."""
+
+    what: str = "echoes"
+
+    @property
+    def exposes(self):
+        return self.surfaces | {self.what}
+
+    def protect(self, images, keys):
+        return images
+
+
+def test_a_surface_that_nothing_builds_is_refused_with_what_to_write():
+    with pytest.raises(UserError) as caught:
+        make_plan([ExposesMore()], ["lira"], scale="smoke")
+    message = str(caught.value)
+    for part in (
+        "'exposes-more'",
+        "'echoes'",
+        "privbench.Surface",
+        "@register('echoes')",
+        "surfaces/echoes.py",
+    ):
+        assert part in message
+
+
+@pytest.mark.parametrize(
+    ("surface", "method", "base"),
+    [("features", "encode", "EncoderDefense"), ("updates", "client_update", "FederatedDefense")],
+)
+def test_a_surface_without_its_method_is_refused_with_the_base_to_derive_from(surface, method, base):
+    with pytest.raises(UserError, match=rf"'exposes-more.* does not define {method}\. Derive it from {base}"):
+        make_plan([ExposesMore(what=surface)], ["lira"], scale="smoke")
+
+
+@register("no-protect")
+class NoProtect(TrainingDefense):
+    """Exposes images without protecting any."""
+
+    surfaces = frozenset({"images"})
+
+
+def test_images_without_protect_are_refused():
+    with pytest.raises(UserError, match=r"does not define protect\. Derive it from ImageDefense"):
+        make_plan([NoProtect()], ["window-mean"], scale="smoke")
+
+
+@register("declares")
+class Declares(Attack):
+    """Declares whatever a test wants."""
+
+    games = frozenset({"membership"})
+    surface: str = "scores"
+    assumes: str = ""
+    asks: int = 0
+    plays_game: str = "membership"
+
+    @property
+    def plays(self):
+        return frozenset({self.plays_game})
+
+    @property
+    def required_surfaces(self):
+        return frozenset({self.surface})
+
+    @property
+    def required_knowledge(self):
+        return frozenset(map(Knowledge, filter(None, [self.assumes])))
+
+    @property
+    def required_pairs(self):
+        return self.asks
+
+    def guess(self, view, challenge):
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize(
+    ("declared", "message"),
+    [
+        (
+            {"surface": "images"},
+            "declares images in `needs`, which the membership game does not show.*scores",
+        ),
+        ({"surface": "sores"}, "declares sores in `needs`"),
+        ({"assumes": "known pairs"}, "declares known pairs and asks for none: set `pairs`"),
+        ({"asks": 3}, "asks for 3 known pairs and does not declare them: add Knowledge.KNOWN_PAIRS"),
+        ({"plays_game": "membershp"}, "unknown game 'membershp'. Did you mean 'membership'.*`games`"),
+    ],
+)
+def test_a_declaration_that_makes_no_sense_is_refused(declared, message):
+    with pytest.raises(UserError, match=message):
+        make_plan(["vim"], [Declares(**declared)], scale="smoke", controls=False)
+
+
+def test_known_pairs_that_are_asked_for_are_planned():
+    plan = make_plan(["vim"], [Declares(assumes="known pairs", asks=3)], scale="smoke", controls=False)
+    assert [cell.reason for cell in plan.cells] == [None]
+
+
+def test_a_method_without_a_name_is_refused():
+    class Nameless(MembershipAttack):
+        def guess(self, view, challenge):
+            raise NotImplementedError
+
+    with pytest.raises(UserError, match=r"Nameless has no name\. Decorate the class with @register"):
+        make_plan(["vim"], [Nameless], scale="smoke")

@@ -4,14 +4,11 @@ import pytest
 import torch
 
 from privbench.core import registry
-from privbench.core.defense import ImageDefense
+from privbench.core.defense import Defense, ImageDefense
 from privbench.core.errors import UserError
+from privbench.core.keys import Keys
+from privbench.core.protection import in_chunks, model_inputs, protected, query_seed
 from privbench.core.registry import register
-from privbench.core.threat import Game
-from privbench.runner.deploy import model_inputs, protected
-from privbench.runner.execute import execute
-from privbench.runner.plan import PlannedCell
-from privbench.runner.run import _check
 
 IMAGES = torch.rand(5, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 
@@ -53,6 +50,9 @@ class OwnInputs(ImageDefense):
 
     how: str = "none"
 
+    def protect(self, images, keys):
+        return images
+
     def model_inputs(self, images, keys):
         return BROKEN[self.how][0](images) if self.how in BROKEN else images * 8 - 4
 
@@ -84,17 +84,33 @@ def test_a_defense_is_not_to_blame_for_the_queries():
         assert torch.equal(protected(none, images, 0), images) or images.isnan().any()
 
 
-def test_a_broken_defense_is_refused_before_the_run(stage):
-    for how in BROKEN:
-        with pytest.raises(UserError, match="protect returned"):
-            _check(stage, Broken(how=how))
+def test_what_protects_nothing_says_so():
+    with pytest.raises(UserError, match="'dp-sgd' protects no images: it has no method protect"):
+        protected(registry.create("defense", "dp-sgd"), IMAGES, 0)
+    assert torch.equal(model_inputs(registry.create("defense", "dp-sgd"), IMAGES, 0), IMAGES)
 
 
-def test_a_defense_that_breaks_later_fails_its_cells(stage):
-    late = Broken(least=2)
-    _check(stage, late)
-    record = execute(
-        stage, PlannedCell(late, registry.create("attack", "blind"), Game.RECONSTRUCTION, None)
-    ).record
-    assert record.status == "failed"
-    assert record.reason.startswith("defense 'broken[least=2]': protect returned NaN")
+def test_large_batches_are_cut_without_a_trace():
+    images = torch.rand(4500, 1, 2, 2, generator=torch.Generator().manual_seed(1))
+    noise = registry.create("defense", "noise")
+    keys, sizes = Keys.fresh(3, len(images)), []
+
+    def counting(part, part_keys):
+        sizes.append(len(part))
+        return noise.protect(part, part_keys)
+
+    assert torch.equal(in_chunks(counting, images, keys), noise.protect(images, keys))
+    assert sizes == [4096, 404]
+
+
+def test_each_query_has_keys_of_its_own_unless_the_defense_reuses_one():
+    fresh, fixed = registry.create("defense", "vim"), registry.create("defense", "vim[key=fixed]")
+    assert query_seed(fixed, 5, 1) == query_seed(fixed, 5, 2) == 5
+    assert len({5, *(query_seed(fresh, 5, query) for query in range(20))}) == 21
+
+
+def test_the_bases_feed_what_they_release():
+    assert Broken().feeds_releases
+    assert not OwnInputs().feeds_releases
+    assert not registry.create("defense", "blackout").feeds_releases
+    assert Defense.feeds_releases.fget(registry.create("defense", "dp-sgd")) is False
