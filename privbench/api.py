@@ -19,7 +19,6 @@ from privbench.suites.execution import execute
 
 if TYPE_CHECKING:
     from privbench.engine.plan import Named
-    from privbench.store.results import Result
 
 __all__ = ["Results", "execute", "load", "reproduce", "run"]
 
@@ -97,12 +96,12 @@ def load(folder: Path | str) -> Results:
     Raises:
         UserError: there are none, or one is damaged.
     """
-    from privbench.core.errors import CorruptArtefact
-    from privbench.store.results import load_results
-
     path = Path(folder)
     if next(path.rglob("records/*/*.json"), None) is None:
         raise UserError(f"{folder}: no records there. Give a folder that privbench run wrote (--out).")
+    from privbench.core.errors import CorruptArtefact
+    from privbench.store.results import load_results
+
     try:
         return Results(load_results(path))
     except CorruptArtefact as error:
@@ -113,35 +112,46 @@ def reproduce(
     suite: str | Path,
     *,
     out: Path | str = "runs",
-    device: DeviceName = "auto",
+    seed: int | Sequence[int] = (),
     scale: Scale | None = None,
-    seeds: Sequence[int] | None = None,
-    cell_timeout: float | None = None,
+    only: Sequence[str] = (),
+    boards: Path | str | None = None,
+    device: DeviceName = "auto",
     in_process: bool = False,
+    cell_timeout: float | None = None,
     progress: Callable[[int, int, str], None] = silent,
-    step: Callable[[int, int, str], None] = silent,
-    warn: Callable[[str], None] | None = None,
-    done: Callable[[Result, bool], None] | None = None,
 ) -> Results:
-    """Run a suite, shipped (``"boards"``) or of your own (a path to a ``.toml``).
+    """Run a suite, shipped (``"boards"``) or of your own (a path to a ``.toml``), and write its page.
 
-    See ``privbench.suites.running.run_suite``, which this calls.
+    Args:
+        suite: which; ``privbench list suites`` shows those that are shipped.
+        out: folder of records, cache and pictures; the page there is ``SUITE.md``, with ``SUITE.csv``.
+        seed: one or several, in place of the suite's own.
+        scale: the budget, in place of the suite's own.
+        only: names of runs; the others are left out.
+        boards: where the leaderboards of the results go; by default ``leaderboards`` below ``out``.
+        device: ``auto`` takes CUDA where there is a GPU.
+        in_process: run attacks in this process, for a debugger; their records are marked.
+        cell_timeout: seconds of its own that an attack may take.
+        progress: called with (cells done, cells in all, the next cell).
+
+    Raises:
+        UserError: there is no such suite, or something in it does not exist or does not fit.
+        CannotWrite: results can no longer be stored.
     """
-    from privbench.suites.running import run_suite
+    from privbench.suites.running import plan_suite, run_suite
 
-    return run_suite(
-        suite,
-        out=out,
+    planned = plan_suite(suite, seeds=(seed,) if isinstance(seed, int) else seed, scale=scale, only=only)
+    finished = run_suite(
+        planned,
+        out=Path(out),
         device=device,
-        scale=scale,
-        seeds=seeds,
-        cell_timeout=cell_timeout,
+        boards=Path(boards) if boards is not None else Path(out) / "leaderboards",
         in_process=in_process,
-        progress=progress,
-        step=step,
-        warn=warn,
-        done=done,
+        cell_timeout=cell_timeout,
+        announce=progress,
     )
+    return finished.results
 
 
 def _several(given: Named | Sequence[Named]) -> Sequence[Named]:

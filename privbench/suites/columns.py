@@ -29,9 +29,7 @@ def comparison_columns() -> list[ComparisonColumn]:
         Column(Words(), _metric, "metric", "Metric"),
         Column(Words(), lambda row: row.published.metric, csv=("metric",)),
         Column(Words(), lambda row: row.published.unit, csv=("unit",)),
-        Column(
-            Measured(), lambda row: row.ours, "ours [95%]", "Ours [95%]", ("ours", "ours_low", "ours_high")
-        ),
+        Column(Measured(), lambda row: row.ours, "ours", "Ours [95%]", ("ours", "ours_low", "ours_high")),
         Column(
             Number(),
             lambda row: row.published.value,
@@ -49,7 +47,9 @@ def comparison_columns() -> list[ComparisonColumn]:
 
 
 def _board(part: str) -> Callable[[Comparison], str]:
-    return lambda row: str(getattr(row.place.board, part)) if row.place else getattr(row.published, part, "") or ""
+    return lambda row: (
+        str(getattr(row.place.board, part)) if row.place else getattr(row.published, part, "") or ""
+    )
 
 
 def _metric(row: Comparison) -> str:

@@ -33,12 +33,14 @@ class Page:
 
 
 def write_page(page: Page, out: Path) -> list[Path]:
-    """Write ``SUITE.md`` and ``SUITE.csv`` to ``out``; return the files.
+    """Write ``SUITE.md`` to ``out``, and ``SUITE.csv`` where figures are compared; return the files.
 
     Raises:
         CannotWrite: the disk is full or the folder is not writable.
     """
     write_text(out / "SUITE.md", page_markdown(page))
+    if not page.comparisons:
+        return [out / "SUITE.md"]
     write_text(out / "SUITE.csv", csv_table(comparison_columns(), page.comparisons))
     return [out / "SUITE.md", out / "SUITE.csv"]
 
@@ -49,7 +51,10 @@ def page_markdown(page: Page) -> str:
     parts.append(f"Run it again: {code(shlex.join(['privbench', 'reproduce', *page.command]))}\n")
     notes = Notes()
     if page.comparisons:
-        parts += ["## Published figures beside ours\n", lay_out(comparison_columns(), page.comparisons, notes)]
+        parts += [
+            "## Published figures beside ours\n",
+            lay_out(comparison_columns(), page.comparisons, notes),
+        ]
         parts.append(
             "Ours are means over seeds with 95% intervals; the difference is ours minus the published "
             "figure, in its unit.\n"
@@ -73,7 +78,9 @@ def _made_with(runs: Sequence[RunRow]) -> str:
         "torch": {each.versions.get("torch", "") for each in found},
         "device": {each.device for each in found},
     }
-    told = [f"{name} {', '.join(sorted(filter(None, values)))}" for name, values in made.items() if any(values)]
+    told = [
+        f"{name} {', '.join(sorted(filter(None, values)))}" for name, values in made.items() if any(values)
+    ]
     return f"Made with {escape('; '.join(told))}.\n" if told else ""
 
 

@@ -11,7 +11,6 @@ from privbench.core.records import PROTOCOL_VERSION
 from privbench.core.registry import create
 from privbench.core.scale import Scale
 from privbench.engine.plan import Plan, make_plan, method_of
-from privbench.rating.cells import Pairing
 from privbench.rating.grouping import BoardKey
 from privbench.suites.suite import Axes, PublishedFigure, Suite, SuiteRun
 
@@ -68,12 +67,12 @@ def plan_runs(
     for name in only:
         if name not in names:
             raise unknown("run of this suite", name, names)
-    return [each for run in suite.run if not only or run.name in only for each in _plans(suite, run, seeds, scale)]
+    return [
+        each for run in suite.run if not only or run.name in only for each in _plans(suite, run, seeds, scale)
+    ]
 
 
-def _plans(
-    suite: Suite, run: SuiteRun, seeds: Sequence[int], scale: Scale | None
-) -> Iterator[PlannedRun]:
+def _plans(suite: Suite, run: SuiteRun, seeds: Sequence[int], scale: Scale | None) -> Iterator[PlannedRun]:
     said = {**_said(suite.defaults), **_said(run)}
     try:
         for dataset in _several(said.get("dataset", "mnist-5k")):
@@ -128,15 +127,15 @@ def _placed(
     dataset = None if figure.dataset is None else method_of("dataset", figure.dataset).selector
     model = None if figure.model is None else method_of("model", figure.model).selector
     found = {
-        Place(each.board, defense, attack, None if attack is None else pairing.game)
+        Place(each.board, defense, attack, None if attack is None else cell.game.selector)
         for each in planned
         if figure.run in {None, each.run.name}
         and dataset in {None, each.board.dataset}
         and model in {None, each.board.model}
-        for pairing in _pairings(each.plan)
-        if pairing.defense == defense
-        and attack in {None, pairing.attack}
-        and figure.game in {None, pairing.game}
+        for cell in each.plan.cells
+        if cell.defense.selector == defense
+        and attack in {None, cell.attack.selector}
+        and figure.game in {None, cell.game.selector}
     }
     if len(found) > 1:
         raise UserError("several cells fit. Say which by `run`, `dataset`, `model` or `game`.")
@@ -145,8 +144,3 @@ def _placed(
         raise UserError(f"no run has the cell {cell}. Add it to a run's `defenses` and `attacks`.")
     return next(iter(found), None)
 
-
-def _pairings(plan: Plan) -> set[Pairing]:
-    return {
-        Pairing(cell.game.selector, cell.defense.selector, cell.attack.selector) for cell in plan.cells
-    }

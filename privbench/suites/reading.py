@@ -42,7 +42,9 @@ def read_suite(suite: str | Path) -> tuple[str, Suite]:
     path = shipped().get(text) or Path(text).expanduser()
     if not path.is_file():
         if isinstance(suite, Path) or text.endswith(".toml") or "/" in text:
-            raise UserError(f"there is no file {text!r}. Give a TOML file, or one of: {', '.join(shipped())}.")
+            raise UserError(
+                f"there is no file {text!r}. Give a TOML file, or one of: {', '.join(shipped())}."
+            )
         raise unknown("suite", text, shipped())
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 from privbench.core.errors import UserError
 from privbench.core.scale import Scale
 from privbench.core.trainer import silent
 from privbench.engine.device import DeviceName
-from privbench.engine.run import Announce, run_plans, unheard
-from privbench.rating.board import make_boards
-from privbench.store.results import Result
-from privbench.suites.columns import RunRow
-from privbench.suites.comparison import Comparison, compare
-from privbench.suites.page import Page, write_page
+from privbench.suites.execution import execute
 from privbench.suites.planning import Place, PlannedRun, place_figures, plan_runs
 from privbench.suites.reading import read_suite
 from privbench.suites.suite import Suite
+
+if TYPE_CHECKING:
+    from privbench.report.results import Results
+    from privbench.store.results import Result
+    from privbench.suites.comparison import Comparison
+
+Announce: TypeAlias = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class FinishedSuite:
         written: the page and the leaderboards.
     """
 
-    results: tuple[Result, ...]
+    results: Results
     comparisons: tuple[Comparison, ...]
     written: tuple[Path, ...]
 
@@ -95,7 +99,7 @@ def run_suite(
     cell_timeout: float | None = None,
     announce: Announce = silent,
     step: Announce = silent,
-    warn: Callable[[str], None] = unheard,
+    warn: Callable[[str], None] | None = None,
     done: Callable[[Result, bool], None] | None = None,
 ) -> FinishedSuite:
     """Execute all runs of a suite into one folder and write its page; finished cells are not run again.
@@ -109,43 +113,64 @@ def run_suite(
         cell_timeout: seconds of its own that an attack may take.
         announce: called with (cells done, cells in all, the next cell).
         step: called with (done, total, text) during long work inside a cell.
-        warn: called with what must be seen.
+        warn: called with what must be seen; by default Python warns.
         done: called with each result and whether it was there already.
 
     Raises:
         UserError: CUDA was asked for and is not there, or data, model and a defense do not fit together.
         CannotWrite: results can no longer be stored.
     """
+    total = sum(len(each.plan.seeds) * len(each.plan.cells) for each in planned.runs)
+    played: list[Results] = []
     with _threads(planned.suite.threads):
-        found = run_plans(
-            [each.plan for each in planned.runs],
-            device,
-            out,
-            in_process=in_process,
-            cell_timeout=cell_timeout,
-            announce=announce,
-            step=step,
-            warn=warn,
-            done=done,
-        )
-        rows = [RunRow(each, tuple(results)) for each, results in zip(planned.runs, found, strict=True)]
-        results = tuple({r.record.cell: r for each in found for r in each}.values())
-        rated = make_boards(results)
-        comparisons = compare(planned.suite.figure, planned.places, rated)
-        written, links = [], {}
-        if boards is not None:
-            from privbench.report.figures.roc import write_roc
-            from privbench.report.leaderboard import write_boards
+        for each in planned.runs:
+            before = sum(map(len, played))
+            found = execute(
+                each.plan,
+                device,
+                out,
+                in_process,
+                cell_timeout,
+                announce=_among(announce, before, total),
+                step=step,
+                warn=warn,
+                done=done,
+            )
+            played.append(found)
+        return _written(planned, played, out, boards)
 
-            written = [*write_boards(rated, boards), *write_roc(results, boards / "roc")]
-            links = {board.slug: _link(boards / f"{board.slug}.md", out) for board in rated}
+
+def _written(planned: PlannedSuite, played: Sequence[Results], out: Path, boards: Path | None) -> FinishedSuite:
+    from privbench.report.results import Results
+    from privbench.suites.columns import RunRow
+    from privbench.suites.comparison import compare
+    from privbench.suites.page import Page, write_page
+
+    # Runs may share cells.
+    results = Results(list({result.record.cell: result for found in played for result in found}.values()))
+    rows = [RunRow(each, tuple(found)) for each, found in zip(planned.runs, played, strict=True)]
+    rated = results.boards
+    comparisons = tuple(compare(planned.suite.figure, planned.places, rated))
+    written: list[Path] = []
+    links: dict[str, str] = {}
+    if boards is not None:
+        from privbench.report.figures.roc import write_roc
+        from privbench.report.leaderboard import write_boards
+
+        written += [*write_boards(rated, boards), *write_roc(results, boards / "roc")]
+        links = {board.slug: _link(boards / f"{board.slug}.md", out) for board in rated}
     page = Page(planned.suite, planned.command, comparisons, rows, links)
-    return FinishedSuite(results, tuple(comparisons), (*write_page(page, out), *written))
+    return FinishedSuite(results, comparisons, (*write_page(page, out), *written))
+
+
+def _among(announce: Announce, before: int, total: int) -> Announce:
+    """``announce`` for the cells of one run among those of the suite."""
+    return lambda done, _, text: announce(before + done, total, text)
 
 
 def _link(path: Path, folder: Path) -> str:
     """How a page in ``folder`` names ``path``."""
-    return Path(path.resolve()).relative_to(folder.resolve(), walk_up=True).as_posix()
+    return Path(os.path.relpath(path, folder)).as_posix()
 
 
 @contextlib.contextmanager
