@@ -19,6 +19,7 @@ from privbench.suites.execution import execute
 
 if TYPE_CHECKING:
     from privbench.engine.plan import Named
+    from privbench.store.results import Result
 
 __all__ = ["Results", "execute", "load", "reproduce", "run"]
 
@@ -112,46 +113,35 @@ def reproduce(
     suite: str | Path,
     *,
     out: Path | str = "runs",
-    seed: int | Sequence[int] = (),
-    scale: Scale | None = None,
-    only: Sequence[str] = (),
-    boards: Path | str | None = None,
     device: DeviceName = "auto",
-    in_process: bool = False,
+    scale: Scale | None = None,
+    seeds: Sequence[int] | None = None,
     cell_timeout: float | None = None,
+    in_process: bool = False,
     progress: Callable[[int, int, str], None] = silent,
+    step: Callable[[int, int, str], None] = silent,
+    warn: Callable[[str], None] | None = None,
+    done: Callable[[Result, bool], None] | None = None,
 ) -> Results:
-    """Run a suite, shipped (``"boards"``) or of your own (a path to a ``.toml``), and write its page.
+    """Run a suite, shipped (``"boards"``) or of your own (a path to a ``.toml``).
 
-    Args:
-        suite: which; ``privbench list suites`` shows those that are shipped.
-        out: folder of records, cache and pictures; the page there is ``SUITE.md``, with ``SUITE.csv``.
-        seed: one or several, in place of the suite's own.
-        scale: the budget, in place of the suite's own.
-        only: names of runs; the others are left out.
-        boards: where the leaderboards of the results go; by default ``leaderboards`` below ``out``.
-        device: ``auto`` takes CUDA where there is a GPU.
-        in_process: run attacks in this process, for a debugger; their records are marked.
-        cell_timeout: seconds of its own that an attack may take.
-        progress: called with (cells done, cells in all, the next cell).
-
-    Raises:
-        UserError: there is no such suite, or something in it does not exist or does not fit.
-        CannotWrite: results can no longer be stored.
+    See ``privbench.suites.running.run_suite``, which this calls.
     """
-    from privbench.suites.running import plan_suite, run_suite
+    from privbench.suites.running import run_suite
 
-    planned = plan_suite(suite, seeds=(seed,) if isinstance(seed, int) else seed, scale=scale, only=only)
-    finished = run_suite(
-        planned,
-        out=Path(out),
+    return run_suite(
+        suite,
+        out=out,
         device=device,
-        boards=Path(boards) if boards is not None else Path(out) / "leaderboards",
-        in_process=in_process,
+        scale=scale,
+        seeds=seeds,
         cell_timeout=cell_timeout,
-        announce=progress,
+        in_process=in_process,
+        progress=progress,
+        step=step,
+        warn=warn,
+        done=done,
     )
-    return finished.results
 
 
 def _several(given: Named | Sequence[Named]) -> Sequence[Named]:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from privbench.core.errors import DataError
 from privbench.core.file_names import slug
 from privbench.core.scale import Scale
-
-if TYPE_CHECKING:
-    from privbench.store.results import Result
+from privbench.store.results import Result
 
 
 class BoardKey(NamedTuple):

@@ -25,15 +25,7 @@ def write_leaderboards(results: Iterable[Result], out: Path) -> list[Path]:
     Raises:
         DataError: results contradict each other (two for one cell, different challenges).
     """
-    return write_boards(make_boards(results), out)
-
-
-def write_boards(boards: Sequence[Board], out: Path) -> list[Path]:
-    """Write ``boards`` to ``out``; return the files, the index last.
-
-    Raises:
-        CannotWrite: the disk is full or the folder is not writable.
-    """
+    boards = make_boards(results)
     written: list[Path] = []
     for board in boards:
         texts = {
@@ -71,6 +63,5 @@ def index_markdown(boards: Sequence[Board]) -> str:
         "bound over the attacks that were run, not a proof.\n\n"
         f"{markdown_table(header, rows)}\n"
         "These files are made by `privbench leaderboard` from the records; the same records give the same "
-        "bytes. `privbench reproduce boards --out runs` plays every cell of the boards that come with "
-        "privbench again.\n"
+        "bytes.\n"
     )

@@ -1,1 +1,1 @@
-"""Named runs as files, what executes them, and their pages with published figures beside ours."""
+"""Named runs as files, and what executes them."""

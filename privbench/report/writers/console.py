@@ -35,9 +35,9 @@ def print_results(results: Iterable[Result], console: Console) -> None:
     for board in make_boards(results):
         key = board.key
         word = "seed" if len(board.seeds) == 1 else "means over seeds"
-        named = (key.dataset, key.model, "" if key.task == "classes" else key.task, key.scale, key.options)
-        title = " · ".join([*filter(None, named), f"{word} {seed_list(board.seeds)}"])
-        console.print(Text(title, style="bold"))
+        console.print(
+            Text(f"{key.dataset} · {key.model} · {key.scale} · {word} {seed_list(board.seeds)}", style="bold")
+        )
         for game in board.games:
             print_game(board, game, console)
         _print_defenses(board, console)

@@ -17,7 +17,7 @@ Row = TypeVar("Row")
 
 def defenses_csv(board: Board) -> str:
     """One row for each defense, in the order of the board."""
-    return csv_table(defense_columns(board), board.defenses)
+    return _lay_out(defense_columns(board), board.defenses)
 
 
 def cells_csv(board: Board) -> str:
@@ -27,11 +27,11 @@ def cells_csv(board: Board) -> str:
         for cell in board.cells
         for name in [m for m in board.metrics[cell.pairing.game] if m in cell.figures] or [""]
     ]
-    return csv_table(attack_columns(board), lines)
+    return _lay_out(attack_columns(board), lines)
 
 
-def csv_table(columns: Sequence[Column[Row, Any]], rows: Iterable[Row]) -> str:
-    """The table of those ``columns`` that have names in CSV, lines ended by a line feed alone."""
+def _lay_out(columns: Sequence[Column[Row, Any]], rows: Iterable[Row]) -> str:
+    """Those ``columns`` that have names in CSV, lines ended by a line feed alone."""
     shown = [column for column in columns if column.csv]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
