@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from privbench.cli.carrying_out import Hooks, carry_out
 from privbench.cli.folders import check_folder
-from privbench.cli.progress import Reporter
-from privbench.engine.device import check_device
-from privbench.suites.running import FinishedSuite, plan_suite, run_suite
+from privbench.core.scale import Scale
+from privbench.engine.device import DeviceName, check_device
 
 if TYPE_CHECKING:
     from privbench.report.results import Results
@@ -25,20 +23,13 @@ def reproduce(
         str, typer.Argument(help="A suite that `privbench list suites` shows, or the path of a TOML file.")
     ],
     out: Annotated[
-        Path, typer.Option(help="Folder of records, cache and pictures, and of the page SUITE.md.")
+        Path, typer.Option(help="Folder of records, cache and pictures, the page and leaderboards.")
     ] = Path("runs"),
-    boards: Annotated[
-        Path | None,
-        typer.Option(help="Where the leaderboards of the results go.", show_default="OUT/leaderboards"),
-    ] = None,
     seed: Annotated[
-        list[int] | None, typer.Option(help="In place of the suite's; repeat for several.", min=0)
+        list[int] | None, typer.Option(help="In place of the suite's; repeat for several.")
     ] = None,
     scale: Annotated[
         Literal["smoke", "small", "paper"] | None, typer.Option(help="In place of the suite's.")
-    ] = None,
-    only: Annotated[
-        list[str] | None, typer.Option(help="A run of the suite, by its name; repeat for several.")
     ] = None,
     device: Annotated[
         Literal["auto", "cpu", "cuda"], typer.Option(help="auto takes CUDA where there is a GPU.")
@@ -56,43 +47,52 @@ def reproduce(
 ) -> None:
     """Run a suite; write its page, with published figures beside ours, and leaderboards.
 
-    A call that was interrupted continues where it stopped. A suite is a TOML file; those that are
-    shipped in privbench/suites show what it may hold.
+    A call that was interrupted continues where it stopped. Files of suites are explained by
+    `privbench list suites` and by those that are shipped.
     """
     check_device(device)
-    planned = plan_suite(suite, seeds=seed or (), scale=scale, only=only or ())
     check_folder(out)
-    check_folder(boards or out / "leaderboards")
-    finished: list[FinishedSuite] = []
+
+    work = suite_work(suite, out, device, seed, scale, cell_timeout, in_process)
+    carry_out(work, lambda *_: print_places(suite, out), quiet=quiet, as_json=False)
+
+
+def suite_work(
+    suite: str | Path,
+    out: Path,
+    device: DeviceName,
+    seeds: list[int] | None,
+    scale: Scale | None,
+    cell_timeout: float | None,
+    in_process: bool,
+) -> Callable[[Hooks], Results]:
+    """What runs a suite; ``seeds`` and ``scale`` are in place of its own."""
 
     def work(hooks: Hooks) -> Results:
-        finished.append(
-            run_suite(
-                planned,
-                out=out,
-                device=device,
-                boards=boards or out / "leaderboards",
-                in_process=in_process,
-                cell_timeout=cell_timeout,
-                **hooks,
-            )
+        from privbench import api
+
+        return api.reproduce(
+            suite,
+            out=out,
+            device=device,
+            scale=scale,
+            seeds=seeds or None,
+            cell_timeout=cell_timeout,
+            in_process=in_process,
+            progress=hooks["announce"],
+            step=hooks["step"],
+            warn=hooks["warn"],
+            done=hooks["done"],
         )
-        return finished[0].results
 
-    carry_out(work, lambda _, __: _print(finished[0]), quiet=quiet, as_json=False)
+    return work
 
 
-def _print(finished: FinishedSuite) -> None:
-    """Published figures beside ours, and the files."""
-    from privbench.suites.columns import comparison_columns
+def print_places(suite: str | Path, out: Path) -> None:
+    """Where the page and the leaderboards of a suite that has run are."""
+    from privbench.suites.reading import read_suite
+    from privbench.suites.running import page_path
 
     console = Console(highlight=False)
-    columns = [column for column in comparison_columns() if column.console]
-    table = Table(*(column.form.heading(column.console, roomy=True) for column in columns), box=None)
-    for row in finished.comparisons:
-        table.add_row(*(Text(column.form.console(column.read(row), roomy=True)) for column in columns))
-    if finished.comparisons:
-        console.print(table)
-        console.print()
-    for path in finished.written:
-        console.print(str(path), soft_wrap=True)
+    console.print(f"page:         {page_path(out, read_suite(suite).name)}", soft_wrap=True)
+    console.print(f"leaderboards: {out / 'leaderboards' / 'README.md'}", soft_wrap=True)

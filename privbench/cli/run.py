@@ -12,11 +12,11 @@ from rich.console import Console
 from privbench.cli.carrying_out import Hooks, carry_out
 from privbench.cli.folders import check_folder
 from privbench.cli.progress import Reporter
+from privbench.cli.reproduce import print_places, suite_work
 from privbench.core.errors import CannotWrite, UserError
 from privbench.core.options import Options
 from privbench.engine.device import check_device
 from privbench.engine.plan import make_plan
-from privbench.suites.running import plan_suite, run_suite
 
 if TYPE_CHECKING:
     from privbench.report.results import Results
@@ -78,7 +78,7 @@ def run(
         Path | None,
         typer.Option(
             help="A TOML file that describes several runs, in place of --defense and --attack. "
-            "See: privbench show suite smoke"
+            "See: privbench list suites"
         ),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
@@ -92,16 +92,12 @@ def run(
     check_device(device)
     if config is not None:
         _refuse_beside_config(context, config)
-        suite = plan_suite(config, seeds=seed or (), scale=scale if _is_given(context, "scale") else None)
         check_folder(out)
-        _carry_out(
-            lambda hooks: run_suite(
-                suite, out=out, device=device, in_process=in_process, cell_timeout=cell_timeout, **hooks
-            ).results,
-            out,
-            quiet=quiet,
-            as_json=as_json,
-        )
+        of_suite = scale if _is_given(context, "scale") else None
+        work = suite_work(config, out, device, seed, of_suite, cell_timeout, in_process)
+        _carry_out(work, out, quiet=quiet, as_json=as_json)
+        if not as_json:
+            print_places(config, out)
         return
     if not defense:
         raise UserError("name a defense: --defense vim. See: privbench list defenses")

@@ -33,7 +33,6 @@ class Weights(Surface):
 
     def open(self, view: AdversaryView, ask: Ask) -> Callable[[], torch.nn.Module]:
         """A function that builds the network and fills it with the deployed weights."""
-
         # Loads torch, which the catalogue must not to be listed.
         from privbench.training.modules import load_defended
 
