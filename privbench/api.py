@@ -45,7 +45,8 @@ def run(
 
     >>> import privbench, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     results = privbench.run("pixelate", "window-mean", scale="smoke", out=folder, controls=False)
+    ...     quick = {"model": "mlp", "scale": "smoke", "controls": False}
+    ...     results = privbench.run("pixelate", "window-mean", out=folder, **quick)
     >>> results[0].record.status, sorted(results.to_pandas()["metric"])[-1]
     ('ok', 'ssim')
 
