@@ -82,7 +82,7 @@ def test_a_share_is_told_in_percent(results):
         (whole("vim", "utility", "map"), "not measured", ""),
         (whole("vim", "release", "vfe"), "not measured", ""),
     ],
-    ids=str,
+    ids=lambda v: v if isinstance(v, str) else "",
 )
 def test_where_there_is_none_it_says_why(results, figure, status, reason):
     found = one(figure, results)
@@ -98,12 +98,7 @@ def test_the_table_for_machines_tells_all_of_it(results):
     note = "an erratum, with | and, commas"
     figures = [psnr("vim"), psnr("blur"), whole("vim", "utility", "accuracy", "%", note=note)]
     first, second, third = csv.DictReader(io.StringIO(suite_csv(compare(figures, results))))
-    assert (first["metric"], first["unit"], first["published"], first["seeds"]) == (
-        "psnr, dB",
-        "dB",
-        "20",
-        "0 1",
-    )
+    assert (first["metric"], first["unit"], first["published"], first["seeds"]) == ("psnr", "dB", "20", "0 1")
     assert float(first["ours"]) - 20 == pytest.approx(float(first["difference"]))
     assert (second["ours"], second["status"], second["reason"]) == ("", "failed", "boom")
     assert (third["published"], third["difference"], third["note"]) == ("", "", note)

@@ -87,6 +87,7 @@ def test_the_page_sets_published_figures_beside_ours(mine):
     assert "| Table \\| I | MNIST |" in first
     assert "not printed" in second
     assert f"{100 * results[0].record.utility['accuracy'].value:.2f} [" in second
+    assert "| utility:accuracy, % |" in second
     assert "not run" in third
     assert "1. An \\*erratum\\*." in text
     assert "1 finished |" in text
