@@ -48,14 +48,18 @@ def suite_markdown(
         parts += [
             "## Published figures beside ours\n",
             f"{table}\n{notes}" if str(notes) else table,
-            "Ours are means over seeds with two-sided 95% intervals; the difference is ours less the "
-            "published figure.\n",
+            (
+                "Ours are means over seeds with two-sided 95% intervals; the difference is ours less the "
+                "published figure.\n"
+            ),
         ]
     rows = [_run_row(run, results) for run, results in zip(planned.runs, played, strict=True)]
     parts += [
         f"## Runs\n\n{markdown_table(_RUN_HEADER, rows)}",
-        "Cells that several runs share are played once. All of them are on the "
-        "[leaderboards](../leaderboards/README.md).\n",
+        (
+            "Cells that several runs share are played once. All of them are on the "
+            "[leaderboards](../leaderboards/README.md).\n"
+        ),
     ]
     return "\n".join(parts)
 
