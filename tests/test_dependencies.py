@@ -68,6 +68,13 @@ def test_uses_are_found():
 
 
 def test_contributing_says_why_each_is_there():
-    table = (PACKAGE.parent / "CONTRIBUTING.md").read_text().partition("## Why each dependency")[2].partition("\n## ")[0]
+    table = (
+        (PACKAGE.parent / "CONTRIBUTING.md")
+        .read_text()
+        .partition("## Why each dependency")[2]
+        .partition("\n## ")[0]
+    )
     required, extra = declared()
-    assert {name for name in required | extra if not re.search(rf"[| ]{re.escape(name)}[,| ]", table)} == set()
+    assert {
+        name for name in required | extra if not re.search(rf"[| ]{re.escape(name)}[,| ]", table)
+    } == set()

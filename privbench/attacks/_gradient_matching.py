@@ -87,7 +87,7 @@ class _Cosine(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, made: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         length = torch.linalg.vector_norm(made, dim=1).clamp_min(_TINY)
-        cosine = torch.bmm(made[:, None], target[:, :, None])[:, 0, 0] / length
+        cosine: torch.Tensor = torch.bmm(made[:, None], target[:, :, None])[:, 0, 0] / length
         ctx.save_for_backward(made, target, length, cosine)
         return cosine
 

@@ -70,7 +70,9 @@ def comparison_columns() -> list[ComparisonColumn]:
         Column(Words(), lambda c: c.target.pairing.game, csv=("game",)),
         Column(Words(), _metric, markdown="Figure", csv=("metric",)),
         Column(Words(), lambda c: c.published.unit or c.target.unit, csv=("unit",)),
-        Column(_Published(), lambda c: c.published.value, markdown="Published", csv=("published",), notes=told),
+        Column(
+            _Published(), lambda c: c.published.value, markdown="Published", csv=("published",), notes=told
+        ),
         Column(_Ours(), lambda c: c, markdown="Ours [95%]", csv=("ours", "low", "high", "status", "reason")),
         Column(_Difference(), lambda c: c.difference, markdown="Difference", csv=("difference",)),
         Column(Seeds(), lambda c: c.seeds, csv=("seeds",)),

@@ -52,7 +52,9 @@ def compare(figures: Sequence[tuple[FigureTable, Target]], results: Results) -> 
         DataError: results contradict each other.
     """
     wanted = {target.board for _, target in figures}
-    boards = {board.key: board for board in make_boards(r for r in results if BoardKey.of(r.record) in wanted)}
+    boards = {
+        board.key: board for board in make_boards(r for r in results if BoardKey.of(r.record) in wanted)
+    }
     return [_compared(figure, target, boards.get(target.board)) for figure, target in figures]
 
 

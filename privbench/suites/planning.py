@@ -122,9 +122,7 @@ def _target(place: str, figure: FigureTable) -> Target:
         _method(place, kind, getattr(figure, kind)) for kind in ("dataset", "model", "task", "defense")
     )
     options = str(figure.options)
-    board = BoardKey(
-        dataset.selector, model.selector, figure.scale, PROTOCOL_VERSION, task.selector, options
-    )
+    board = BoardKey(dataset.selector, model.selector, figure.scale, PROTOCOL_VERSION, task.selector, options)
     part, colon, name = figure.metric.partition(":")
     if colon and part in PARTS:
         if figure.attack is not None or figure.game is not None:
