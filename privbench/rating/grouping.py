@@ -29,6 +29,12 @@ class BoardKey(NamedTuple):
         cell = record.cell
         return cls(cell.dataset, cell.model, cell.scale, record.protocol_version, cell.task, cell.options)
 
+    @property
+    def unusual(self) -> str:
+        """Task and options where they are not the defaults, to read; else empty."""
+        task = f"task {self.task}" if self.task != "classes" else ""
+        return ", ".join(filter(None, (task, self.options.replace(",", ", "))))
+
     def file_name(self, separator: str = "-") -> str:
         """A name for the board's files that tells it from all other boards."""
         parts = [slug(self.dataset), slug(self.model), self.scale, f"p{self.protocol}"]

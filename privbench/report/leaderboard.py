@@ -46,7 +46,7 @@ def index_markdown(boards: Sequence[Board]) -> str:
     rows = [
         (
             f"[{code(board.key.dataset)}]({board.slug}.md)",
-            code(board.key.model),
+            _model(board),
             board.key.scale,
             str(board.key.protocol),
             str(sum(not row.control for row in board.defenses)),
@@ -63,5 +63,11 @@ def index_markdown(boards: Sequence[Board]) -> str:
         "bound over the attacks that were run, not a proof.\n\n"
         f"{markdown_table(header, rows)}\n"
         "These files are made by `privbench leaderboard` from the records; the same records give the same "
-        "bytes.\n"
+        "bytes. `privbench reproduce boards` makes the records of the boards that come with privbench "
+        "again.\n"
     )
+
+
+def _model(board: Board) -> str:
+    unusual = f", {code(board.key.unusual)}" if board.key.unusual else ""
+    return f"{code(board.key.model)}{unusual}"

@@ -27,6 +27,13 @@ _RUN_HEADER = (
     "Cells",
 )
 
+_OURS = """\
+Ours are means over seeds with two-sided 95% intervals; the difference is ours less the published figure.
+"""
+_SHARED = """\
+Cells that several runs share are played once. All of them are on the [leaderboards](../leaderboards/README.md).
+"""
+
 
 def suite_csv(comparisons: Iterable[Comparison]) -> str:
     """One row for each published figure."""
@@ -48,18 +55,12 @@ def suite_markdown(
         parts += [
             "## Published figures beside ours\n",
             f"{table}\n{notes}" if str(notes) else table,
-            (
-                "Ours are means over seeds with two-sided 95% intervals; the difference is ours less the "
-                "published figure.\n"
-            ),
+            _OURS,
         ]
     rows = [_run_row(run, results) for run, results in zip(planned.runs, played, strict=True)]
     parts += [
         f"## Runs\n\n{markdown_table(_RUN_HEADER, rows)}",
-        (
-            "Cells that several runs share are played once. All of them are on the "
-            "[leaderboards](../leaderboards/README.md).\n"
-        ),
+        _SHARED,
     ]
     return "\n".join(parts)
 

@@ -35,9 +35,8 @@ def print_results(results: Iterable[Result], console: Console) -> None:
     for board in make_boards(results):
         key = board.key
         word = "seed" if len(board.seeds) == 1 else "means over seeds"
-        console.print(
-            Text(f"{key.dataset} · {key.model} · {key.scale} · {word} {seed_list(board.seeds)}", style="bold")
-        )
+        told = [key.dataset, key.model, key.scale, key.unusual, f"{word} {seed_list(board.seeds)}"]
+        console.print(Text(" · ".join(filter(None, told)), style="bold"))
         for game in board.games:
             print_game(board, game, console)
         _print_defenses(board, console)

@@ -36,6 +36,8 @@ def board_markdown(board: Board) -> str:
 def _setting(board: Board) -> str:
     key = board.key
     setting = f"Model {code(key.model)}, scale {key.scale}, protocol {key.protocol}"
+    if key.unusual:
+        setting += f", {code(key.unusual)}"
     return f"{setting}, seeds {seed_list(board.seeds)}.\n"
 
 
