@@ -38,7 +38,7 @@ def descend(module, images, labels, lr):
     slopes = torch.autograd.grad(loss, list(module.parameters()))
     with torch.no_grad():
         for value, slope in zip(module.parameters(), slopes, strict=True):
-            value -= lr * slope
+            value.sub_(lr * slope)
 
 
 def same_weights(weights, module, **tolerance):

@@ -90,6 +90,7 @@ def test_an_update_does_not_depend_on_what_is_released_with_it(weights, name):
 
 def test_clients_are_asked_a_few_at_a_time_and_only_those_that_are_shown(weights):
     asked, data = [], mnist()[:200]
+
     def record(images, seeds):
         asked.append((len(images), len(seeds)))
         return torch.zeros(len(images), PARAMETERS)
