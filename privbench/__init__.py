@@ -43,11 +43,11 @@ if TYPE_CHECKING:
     from privbench.core.metric import ScoringContext as ScoringContext
     from privbench.core.model import Model as Model
     from privbench.core.options import Options as Options
+    from privbench.core.port import Ask as Ask
+    from privbench.core.port import Tensors as Tensors
     from privbench.core.registry import create as create
     from privbench.core.registry import register as register
-    from privbench.core.surface import Ask as Ask
     from privbench.core.surface import Surface as Surface
-    from privbench.core.surface import Tensors as Tensors
     from privbench.core.task import Task as Task
     from privbench.core.threat import Knowledge as Knowledge
     from privbench.core.trainer import Trainer as Trainer
@@ -83,7 +83,8 @@ _HOMES = {
     "core.model": ("Model",),
     "core.options": ("Options",),
     "core.registry": ("create", "register"),
-    "core.surface": ("Ask", "Surface", "Tensors"),
+    "core.port": ("Ask", "Tensors"),
+    "core.surface": ("Surface",),
     "core.task": ("Task",),
     "core.threat": ("Knowledge",),
     "core.trainer": ("Trainer",),

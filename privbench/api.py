@@ -18,7 +18,7 @@ from privbench.report.results import Results
 from privbench.suites.execution import execute
 
 if TYPE_CHECKING:
-    from privbench.engine.plan import Named
+    from privbench.engine.selection import Named
     from privbench.store.results import Result
 
 __all__ = ["Results", "execute", "load", "reproduce", "run"]

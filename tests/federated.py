@@ -12,7 +12,8 @@ from privbench.core.defense import Defense
 from privbench.core.deployment import Deployment
 from privbench.core.images import LabelledImages
 from privbench.core.model import Model
-from privbench.core.surface import Surface, Tensors
+from privbench.core.port import Tensors
+from privbench.core.surface import Surface
 from privbench.core.trainer import Trainer
 from privbench.core.training import TrainedModel, TrainingConfig
 from privbench.core.view import AdversaryView

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
 
 _TINY = 1e-80
 
 
 def images_from_first_layer(
-    module: nn.Module, sent: torch.Tensor, shape: tuple[int, int, int]
+    module: torch.nn.Module, sent: torch.Tensor, shape: tuple[int, int, int]
 ) -> torch.Tensor | None:
     """The images behind updates of single images; None where the first layer does not give them.
 
@@ -28,7 +27,7 @@ def images_from_first_layer(
         homomorphic encryption, IEEE TIFS 2018, section 3.
     """
     first = next((part for part in module.modules() if list(part.parameters(recurse=False))), None)
-    if not isinstance(first, nn.Linear) or first.bias is None or not _sees_pixels(module, first, shape):
+    if not isinstance(first, torch.nn.Linear) or first.bias is None or not _sees_pixels(module, first, shape):
         return None
     size = first.weight.numel()
     weights = sent[:, :size].view(len(sent), *first.weight.shape)
@@ -39,7 +38,7 @@ def images_from_first_layer(
     return pixels.view(len(sent), *shape).float().clamp(0, 1)
 
 
-def _sees_pixels(module: nn.Module, first: nn.Linear, shape: tuple[int, int, int]) -> bool:
+def _sees_pixels(module: torch.nn.Module, first: torch.nn.Linear, shape: tuple[int, int, int]) -> bool:
     """Whether ``first`` is given exactly the pixels of an image, in their order."""
     seen: list[torch.Tensor] = []
     handle = first.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))

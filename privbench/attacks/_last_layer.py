@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
 
 from privbench.core.errors import PrivbenchError
 
 
-def labels_from_last_layer(module: nn.Module, sent: torch.Tensor) -> torch.Tensor:
+def labels_from_last_layer(module: torch.nn.Module, sent: torch.Tensor) -> torch.Tensor:
     """The label behind each update of a single image: exact without noise.
 
     The last layer's gradient is p - y in its bias, and (p - y) times the features in its weights, where
@@ -28,7 +27,7 @@ def labels_from_last_layer(module: nn.Module, sent: torch.Tensor) -> torch.Tenso
 
     Source: Zhao, Mopuri, Bilen, iDLG: Improved deep leakage from gradients, 2020.
     """
-    heads = [part for part in module.modules() if isinstance(part, nn.Linear)]
+    heads = [part for part in module.modules() if isinstance(part, torch.nn.Linear)]
     if not heads:
         raise PrivbenchError(
             "labels are read off the update of a linear head, and this model has no linear layer. "
@@ -44,7 +43,7 @@ def labels_from_last_layer(module: nn.Module, sent: torch.Tensor) -> torch.Tenso
     return (rows @ rows.mT).sum(2).argmin(1)
 
 
-def _part(module: nn.Module, sent: torch.Tensor, wanted: nn.Parameter) -> torch.Tensor:
+def _part(module: torch.nn.Module, sent: torch.Tensor, wanted: torch.nn.Parameter) -> torch.Tensor:
     """The columns of ``sent`` that belong to one parameter."""
     start = 0
     for parameter in module.parameters():

@@ -10,8 +10,8 @@ import torch
 from pydantic import Field
 
 from privbench.core.images import LabelledImages
+from privbench.core.port import Shadows
 from privbench.core.scale import by_scale
-from privbench.core.surface import Shadows
 from privbench.core.view import AdversaryView
 from privbench.games.membership import MembershipAttack, MembershipChallenge
 

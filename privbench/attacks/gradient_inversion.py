@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from pydantic import Field
 
 from privbench.attacks._first_layer import images_from_first_layer
-from privbench.attacks._gradient_matching import Matching
 from privbench.attacks._last_layer import labels_from_last_layer
 from privbench.core.keys import Keys
 from privbench.core.registry import register
 from privbench.core.scale import by_scale
 from privbench.core.view import AdversaryView
 from privbench.games.reconstruction import ReconstructionAttack, ReconstructionChallenge
+
+if TYPE_CHECKING:
+    from privbench.attacks._gradient_matching import Matching
 
 _LEAST_PLAIN, _MOST_PLAIN = 0.25, 0.7
 _CLOSE = 0.99
@@ -58,6 +60,7 @@ class GradientInversion(ReconstructionAttack):
         Raises:
             PrivbenchError: the clients' updates cannot be differentiated, or labels not be read off.
         """
+        from privbench.attacks._gradient_matching import Matching
         from privbench.training.client_updates import clients_at_once
         from privbench.training.environment import one_thread
 

@@ -9,18 +9,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import torch
 
+from privbench.core.deployment import Case
 from privbench.core.errors import PrivbenchError, SurfaceMissing
 from privbench.core.images import LabelledImages
 from privbench.core.method import Method
 from privbench.core.releases import Releases
-
-if TYPE_CHECKING:
-    from privbench.core.deployment import Case
-    from privbench.core.view import AdversaryView
+from privbench.core.view import AdversaryView
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import Protocol, TypeAlias
 
 import torch
 
@@ -12,14 +12,38 @@ from privbench.core.errors import UserError
 from privbench.core.keys import Keys
 from privbench.core.seeds import derive_seed
 
-if TYPE_CHECKING:
-    from privbench.core.defense import Defense
-
 _CHUNK = 4096
 _ROUNDING = 1e-4
 """How far rounding may carry an image beyond [0, 1]."""
 
 Transform: TypeAlias = "Callable[[torch.Tensor, Keys], torch.Tensor]"
+
+
+class Protecting(Protocol):
+    """What is run here of a defense; ``core.defense.Defense`` has it."""
+
+    @property
+    def selector(self) -> str:
+        """Its name, with parameters."""
+        ...
+
+    @property
+    def reuses_key(self) -> bool:
+        """Whether more than one image is protected under one key."""
+        ...
+
+    @property
+    def feeds_releases(self) -> bool:
+        """Whether the deployed model is given exactly what is released."""
+        ...
+
+    def keys(self, seed: int, count: int, device: torch.device | str = "cpu") -> Keys:
+        """Keys by its policy."""
+        ...
+
+    def model_inputs(self, images: torch.Tensor, keys: Keys) -> torch.Tensor:
+        """What the deployed model is given."""
+        ...
 
 
 def in_chunks(transform: Transform, images: torch.Tensor, keys: Keys) -> torch.Tensor:
@@ -30,7 +54,7 @@ def in_chunks(transform: Transform, images: torch.Tensor, keys: Keys) -> torch.T
     return torch.cat([transform(images[i : i + _CHUNK], keys[i : i + _CHUNK]) for i in starts])
 
 
-def protected(defense: Defense, images: torch.Tensor, keys_seed: int) -> torch.Tensor:
+def protected(defense: Protecting, images: torch.Tensor, keys_seed: int) -> torch.Tensor:
     """The release of ``images`` under keys drawn from ``keys_seed`` by the defense's key policy.
 
     Raises:
@@ -40,7 +64,7 @@ def protected(defense: Defense, images: torch.Tensor, keys_seed: int) -> torch.T
     return protected_under(defense, images, defense.keys(keys_seed, len(images), images.device))
 
 
-def protected_under(defense: Defense, images: torch.Tensor, keys: Keys) -> torch.Tensor:
+def protected_under(defense: Protecting, images: torch.Tensor, keys: Keys) -> torch.Tensor:
     """The release of ``images`` under ``keys``; raises as ``protected`` does."""
     protect: Transform | None = getattr(defense, "protect", None)
     if protect is None:
@@ -49,7 +73,7 @@ def protected_under(defense: Defense, images: torch.Tensor, keys: Keys) -> torch
     return _checked(defense, "protect", made, images, bounded=True)
 
 
-def model_inputs(defense: Defense, images: torch.Tensor, keys_seed: int) -> torch.Tensor:
+def model_inputs(defense: Protecting, images: torch.Tensor, keys_seed: int) -> torch.Tensor:
     """What the deployed model is given for ``images`` under keys drawn from ``keys_seed``.
 
     Raises:
@@ -61,13 +85,13 @@ def model_inputs(defense: Defense, images: torch.Tensor, keys_seed: int) -> torc
     return _checked(defense, "model_inputs", made, images, bounded=False)
 
 
-def query_seed(defense: Defense, keys_seed: int, query: int) -> int:
+def query_seed(defense: Protecting, keys_seed: int, query: int) -> int:
     """The seed of one query's keys: the defender's own where it reuses its key, else a new one."""
     return keys_seed if defense.reuses_key else derive_seed(keys_seed, "query", query)
 
 
 def _checked(
-    defense: Defense, method: str, made: object, images: torch.Tensor, *, bounded: bool
+    defense: Protecting, method: str, made: object, images: torch.Tensor, *, bounded: bool
 ) -> torch.Tensor:
     """Return ``made`` if it fits ``images``; else the model or its training would get the blame."""
     expected = f"{images.dtype} {tuple(images.shape)} on {images.device}"
@@ -97,5 +121,5 @@ def _in_range(low: float, high: float) -> bool:
     return low >= -_ROUNDING and high <= 1 + _ROUNDING
 
 
-def _broken(defense: Defense, method: str, got: str, expected: str) -> UserError:
+def _broken(defense: Protecting, method: str, got: str, expected: str) -> UserError:
     return UserError(f"defense {defense.selector!r}: {method} returned {got}; expected {expected}.")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
+from typing import Any, ClassVar
 
 import torch
 
@@ -13,14 +12,8 @@ from privbench.core.errors import PrivbenchError
 from privbench.core.images import LabelledImages
 from privbench.core.keys import Keys
 from privbench.core.method import Method
-from privbench.core.training import TrainedModel, TrainingJob
-
-if TYPE_CHECKING:
-    from privbench.core.view import AdversaryView
-
-# As texts, so that torch is not loaded for a name.
-Tensors: TypeAlias = "dict[str, torch.Tensor]"
-Ask: TypeAlias = "Callable[[Tensors], Tensors]"
+from privbench.core.port import Ask, Tensors
+from privbench.core.view import AdversaryView
 
 
 class Surface(Method):
@@ -108,40 +101,3 @@ class Surface(Method):
             return ask({"inputs": inputs.detach()})["answer"].to(view.device)
 
         return query
-
-
-class Shadows(Protocol):
-    """Models that an adversary trained through the public algorithm on data of its own choice."""
-
-    @property
-    def membership(self) -> torch.Tensor:
-        """Bool [K, N]: which sample each model trained on, independent Bernoulli(1/2) draws."""
-        ...
-
-    def log_probs(self, images: torch.Tensor, draw: int = 0) -> torch.Tensor:
-        """The models' answers [K, N, classes]; ``draw`` numbers the keys of a random defense."""
-        ...
-
-
-class Port(Protocol):
-    """The adversary's way to the engine: everything that leaves its own process."""
-
-    def ask(self, surface: str, inputs: Tensors) -> Tensors:
-        """Query an oracle; the engine counts."""
-        ...
-
-    def released(self) -> Tensors:
-        """The whole release, by declared surface."""
-        ...
-
-    def train(self, jobs: list[TrainingJob], text: str) -> list[TrainedModel]:
-        """Train jobs, outside."""
-        ...
-
-    def shadows(self, data: LabelledImages, count: int) -> Shadows:
-        """Train shadow models, outside; those that are cached are not trained again."""
-        ...
-
-    def progress(self, done: int, total: int, text: str) -> None:
-        """Say how far one's own long work is."""
-        ...

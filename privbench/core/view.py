@@ -7,25 +7,24 @@ not declare is absent, with an error that names the declaration to add.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import torch
 
 from privbench.core import registry
 from privbench.core.defense import Defense
 from privbench.core.errors import NotDeclared, SurfaceMissing
-from privbench.core.game import Game
 from privbench.core.images import LabelledImages
 from privbench.core.keys import Keys
 from privbench.core.model import Model
+from privbench.core.port import Ask, Opener, Played, Port, Shadows
 from privbench.core.protection import protected_under
 from privbench.core.releases import Releases
 from privbench.core.scale import Scale
 from privbench.core.seeds import derive_seed
-from privbench.core.surface import Port, Shadows, Surface
 from privbench.core.task import Task
 from privbench.core.threat import Knowledge
 from privbench.core.training import TrainedModel, TrainingConfig, TrainingJob
@@ -70,7 +69,7 @@ class AdversaryView:
     """
 
     defense: Defense
-    game: Game
+    game: Played
     task: Task
     model: Model
     config: TrainingConfig
@@ -189,9 +188,8 @@ class AdversaryView:
     def _opened(self) -> dict[str, Any]:
         opened: dict[str, Any] = {}
         for name in sorted(self.needs):
-            surface = registry.create("surface", name)
-            assert isinstance(surface, Surface)
-            ask: Callable[[dict[str, torch.Tensor]], dict[str, torch.Tensor]] = partial(self.port.ask, name)
+            surface = cast("Opener", registry.create("surface", name))
+            ask: Ask = partial(self.port.ask, name)
             opened[name] = surface.open(self, ask)
         return opened
 

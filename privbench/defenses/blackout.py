@@ -38,7 +38,8 @@ class Blackout(ImageDefense):
         return images
 
     def training_set(self, private: LabelledImages, public: LabelledImages, seed: int) -> LabelledImages:
-        """The public images, each with the label of another one drawn at random."""
+        """The public images, each with the labels of another one drawn at random."""
         generator = torch.Generator().manual_seed(derive_seed(seed, "blackout"))
         order = torch.randperm(len(public), generator=generator).to(public.labels.device)
-        return LabelledImages(public.images, public.labels[order])
+        wrong = public[order]
+        return LabelledImages(public.images, wrong.labels, None, wrong.attributes)

@@ -14,8 +14,9 @@ from privbench.core.errors import SurfaceMissing, UserError
 from privbench.core.game import Challenge, Game
 from privbench.core.images import LabelledImages
 from privbench.core.method import Method
+from privbench.core.port import Tensors
 from privbench.core.registry import create
-from privbench.core.surface import Surface, Tensors
+from privbench.core.surface import Surface
 from privbench.core.threat import Knowledge
 from privbench.core.training import TrainedModel, TrainingJob
 from privbench.core.view import KnownPairs

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias, TypeVar, cast
+from typing import TypeVar, cast
 
 from privbench.core import registry
 from privbench.core.attack import Attack
@@ -18,15 +17,12 @@ from privbench.core.method import Kind, Method
 from privbench.core.model import Model
 from privbench.core.options import Options
 from privbench.core.scale import Scale
-from privbench.core.selector import parse_selector
 from privbench.core.surface import Surface
 from privbench.core.task import Task
 from privbench.core.threat import Knowledge, why_not
+from privbench.engine.selection import Named, expand, families, method_of, require_own_name
 
 T = TypeVar("T", bound=Method)
-
-Named: TypeAlias = "str | Method | type[Method]"
-"""A method by its selector, as an instance, or as a class."""
 
 
 @dataclass(frozen=True)
@@ -50,86 +46,6 @@ class Plan:
     seeds: tuple[int, ...]
     cells: tuple[PlannedCell, ...]
     options: Options = field(default_factory=Options)
-
-
-def method_of(kind: Kind, given: Named, groups: Sequence[str] = ()) -> Method:
-    """The method for a selector, an instance or a class.
-
-    Raises:
-        UserError: an unknown name, a bad parameter, or something of another kind.
-    """
-    if isinstance(given, str):
-        return dataset_source(given) if kind == "dataset" else registry.create(kind, given, groups)
-    made = registry.created(kind, given)
-    if not made.registry_name:
-        raise UserError(f"{type(made).__name__} has no name. Decorate the class with @register('a-name').")
-    return made
-
-
-def dataset_source(text: str) -> DatasetSource:
-    """The dataset for a selector; ``npz:PATH`` and ``imagefolder:PATH`` take a path."""
-    selector = parse_selector(text)
-    name, colon, path = selector.name.partition(":")
-    if colon and not selector.name.endswith(".py") and ".py:" not in selector.name:
-        cls = registry.find("dataset", name)
-        if "path" not in cls.model_fields:
-            raise UserError(
-                f"dataset {name!r} takes no path. Write {name}, or see: privbench show dataset {name}"
-            )
-        return cast("DatasetSource", cls.create({"path": path, **selector.params}))
-    cls = registry.find("dataset", selector.name)
-    if "path" in cls.model_fields and "path" not in selector.params:
-        raise UserError(f"dataset {selector.name!r} needs a path. Write {selector.name}:PATH.")
-    return cast("DatasetSource", cls.create(dict(selector.params)))
-
-
-def families() -> set[str]:
-    """Words that stand for all attacks of a game: the games' names."""
-    return set(registry.known("game"))
-
-
-def expand(kind: Kind, given: Iterable[Named]) -> list[Method]:
-    """Methods for selectors, instances, classes, ``all`` and families, in order, once each."""
-    found: dict[str, Method] = {}
-    owners: dict[str, type[Method]] = {}
-    for each in given:
-        family = families() if kind == "attack" else set()
-        if isinstance(each, str) and (each == "all" or each in family):
-            methods = [registry.create(kind, name) for name in registry.names(kind)]
-            if each in family:
-                methods = [m for m in methods if each in cast("Attack", m).plays]
-        else:
-            methods = [method_of(kind, each, groups=("all", *family))]
-        for method in methods:
-            require_own_name(type(method), owners)
-            found.setdefault(method.selector, method)
-    return list(found.values())
-
-
-def require_own_name(cls: type[Method], owners: dict[str, type[Method]]) -> None:
-    """Refuse a class from a path or a plugin under another's name, in the registry or in ``owners``.
-
-    Records are kept by name: it would take the other's place, in this run or among older records.
-    """
-    kind, name = cls.kind, cls.registry_name
-    if "[" in name or "]" in name:
-        raise UserError(
-            f"{_origin(cls)} is called {name!r}: brackets hold parameters. Rename it in @register."
-        )
-    registered = registry.find(kind, name) if name in registry.names(kind) else cls
-    for other in (registered, owners.setdefault(name, cls)):
-        if other is not cls:
-            raise UserError(
-                f"{_origin(cls)} is called {name!r}, as is the {kind} {_origin(other)}: one would overwrite "
-                f"the other's records. Give it a name of its own: @register('my-{name}')."
-            )
-
-
-def _origin(cls: type[Method]) -> str:
-    try:
-        return f"{inspect.getfile(cls)}:{cls.__name__}"
-    except (TypeError, OSError):
-        return f"the class {cls.__name__}"
 
 
 def make_plan(

@@ -8,9 +8,10 @@ from privbench.core.deployment import Deployment
 from privbench.core.errors import UserError
 from privbench.core.images import LabelledImages
 from privbench.core.keys import Keys
+from privbench.core.port import Tensors
 from privbench.core.protection import query_seed
 from privbench.core.registry import register
-from privbench.core.surface import Surface, Tensors
+from privbench.core.surface import Surface
 
 _BATCH = 512
 

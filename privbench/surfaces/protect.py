@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from privbench.core.deployment import Deployment
+from privbench.core.port import Tensors
 from privbench.core.protection import protected, query_seed
 from privbench.core.registry import register
-from privbench.core.surface import Surface, Tensors
+from privbench.core.surface import Surface
 
 
 @register("protect")

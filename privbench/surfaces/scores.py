@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 
 from privbench.core.deployment import Deployment
+from privbench.core.port import Tensors
 from privbench.core.protection import model_inputs, query_seed
 from privbench.core.registry import register
-from privbench.core.surface import Surface, Tensors
-from privbench.training.predict import answers
+from privbench.core.surface import Surface
 
 
 @register("scores")
@@ -28,6 +28,9 @@ class Scores(Surface):
 
 def served(deployment: Deployment, images: torch.Tensor, query: int) -> torch.Tensor:
     """What the deployed model answers for ``images``, protected under the keys of the numbered query."""
+    # Loads torch, which the catalogue must not to be listed.
+    from privbench.training.predict import answers
+
     defense = deployment.defense
     seed = query_seed(defense, deployment.keys_seed, query)
     given = model_inputs(defense, images.to(deployment.device), seed)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import torch
 
 from privbench.core.deployment import Deployment
+from privbench.core.port import Ask, Tensors
 from privbench.core.registry import register
-from privbench.core.surface import Ask, Surface, Tensors
-from privbench.training.modules import load_defended
+from privbench.core.surface import Surface
 
 if TYPE_CHECKING:
     from privbench.core.view import AdversaryView
@@ -33,6 +33,8 @@ class Weights(Surface):
 
     def open(self, view: AdversaryView, ask: Ask) -> Callable[[], torch.nn.Module]:
         """A function that builds the network and fills it with the deployed weights."""
+        # Loads torch, which the catalogue must not to be listed.
+        from privbench.training.modules import load_defended
 
         def weights() -> torch.nn.Module:
             return load_defended(view.defense, view.model, view.shape, view.outputs, ask({}), view.device)

@@ -15,9 +15,10 @@ from privbench.core.game import Challenge, Game
 from privbench.core.images import LabelledImages
 from privbench.core.keys import Keys
 from privbench.core.model import Model
+from privbench.core.port import Shadows, Tensors
 from privbench.core.releases import Releases
 from privbench.core.seeds import derive_seed
-from privbench.core.surface import Shadows, Surface, Tensors
+from privbench.core.surface import Surface
 from privbench.core.threat import Knowledge
 from privbench.core.training import TrainedModel, TrainingConfig, TrainingJob
 from privbench.core.view import AdversaryView, KnownPairs

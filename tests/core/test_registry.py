@@ -114,7 +114,7 @@ def test_methods_from_a_path(tmp_path: Path):
     file = tmp_path / "mine.py"
     file.write_text(
         "from pathlib import Path\n"
-        "from privbench.core.attack import MembershipAttack\n"
+        "from privbench.games.membership import MembershipAttack\n"
         "from privbench.core.registry import register\n"
         "@register('always-yes')\n"
         "class Yes(MembershipAttack):\n"
@@ -147,7 +147,7 @@ def test_a_path_s_module_has_one_name_in_every_process_and_finds_its_neighbours(
     (tmp_path / "mine.py").write_text(
         "import json\n"
         "from neighbour import WORD\n"
-        "from privbench.core.attack import MembershipAttack\n"
+        "from privbench.games.membership import MembershipAttack\n"
         "from privbench.core.registry import register\n"
         "@register('mine')\n"
         "class Mine(MembershipAttack):\n"

@@ -772,12 +772,12 @@ def test_a_typed_class_counts_by_its_text_and_the_files_of_its_bases(cell):
     cls = made("np.zeros(3)")
     before = code_hash(cls)
     assert used(cls) >= {"core/attack", "core/registry", "__init__"}
-    assert "core/keys" not in used(cls)
+    assert "core/metric" not in used(cls)
     assert libraries(cls).keys() >= {"numpy", "torch"}
     assert code_hash(made("np.zeros(3)", "unrelated = 2\n")) == before
     assert code_hash(made("np.zeros(4)")) != before
     assert code_hash(cls) == before, "a class that was defined anew keeps its own text"
-    assert "core/keys" in used(made("pb.Keys"))
+    assert "core/metric" in used(made("pb.Metric"))
 
 
 def test_a_typed_class_brings_what_its_names_stand_for(cell, tmp_path, monkeypatch):

@@ -1,30 +1,49 @@
-from privbench.core.threat import Game, Knowledge, Surface, why_not
+"""Which attack fits which defense."""
 
-IMAGES = frozenset({Surface.IMAGES, Surface.SCORES})
+import pytest
+
+from privbench.core.threat import Knowledge, described, why_not
+
+IMAGES = frozenset({"images", "scores"})
+PLAYED_ON = {
+    "membership": frozenset({"scores", "weights"}),
+    "reconstruction": frozenset({"images", "features"}),
+}
 
 
-def ask(game, needs, knowledge=Knowledge.PUBLIC_PRIOR, surfaces=IMAGES, reuses_key=False):
-    return why_not(game, frozenset(needs), knowledge, frozenset(surfaces), reuses_key)
+def ask(game, needs, knowledge=frozenset(), surfaces=IMAGES, reuses_key=False):
+    return why_not(
+        game, PLAYED_ON[game], frozenset(needs), frozenset(knowledge), frozenset(surfaces), reuses_key
+    )
 
 
 def test_what_applies():
-    assert ask(Game.MEMBERSHIP, {Surface.SCORES}) is None
-    assert ask(Game.RECONSTRUCTION, {Surface.IMAGES}) is None
+    assert ask("membership", {"scores"}) is None
+    assert ask("reconstruction", {"images"}) is None
+    assert ask("reconstruction", set()) is None
 
 
 def test_missing_surfaces_are_named():
-    assert "protect" in ask(Game.RECONSTRUCTION, {Surface.IMAGES, Surface.PROTECT})
-    assert "exposes none" in ask(Game.RECONSTRUCTION, set(), surfaces={Surface.SCORES})
-    assert "exposes none" in ask(Game.MEMBERSHIP, set(), surfaces={Surface.IMAGES})
+    assert "protect" in ask("reconstruction", {"images", "protect"})
+    assert "images" not in ask("reconstruction", {"images", "protect"})
+    assert ask("reconstruction", {"images", "protect"}, surfaces=IMAGES | {"protect"}) is None
+    assert "exposes none" in ask("reconstruction", set(), surfaces={"scores"})
+    assert "exposes none" in ask("membership", set(), surfaces={"images"})
+    assert "played on one of: features, images" in ask("reconstruction", set(), surfaces={"scores"})
 
 
 def test_same_key_attacks_need_a_reused_key():
-    assert "fresh key" in ask(Game.RECONSTRUCTION, {Surface.IMAGES}, Knowledge.SAME_KEY)
-    assert ask(Game.RECONSTRUCTION, {Surface.IMAGES}, Knowledge.SAME_KEY, reuses_key=True) is None
+    assert "fresh key" in ask("reconstruction", {"images"}, {Knowledge.REUSED_KEY})
+    assert ask("reconstruction", {"images"}, {Knowledge.REUSED_KEY}, reuses_key=True) is None
 
 
-def test_the_knowledge_ladder_is_ordered():
-    assert (
-        Knowledge.CIPHERTEXT_ONLY < Knowledge.PUBLIC_PRIOR < Knowledge.KNOWN_PAIRS < Knowledge.CHOSEN_INPUTS
-    )
-    assert Knowledge.PUBLIC_PRIOR.label == "public prior"
+@pytest.mark.parametrize("knowledge", sorted(set(Knowledge) - {Knowledge.REUSED_KEY}))
+def test_other_knowledge_is_the_adversarys_own(knowledge):
+    assert ask("reconstruction", {"images"}, {knowledge}) is None
+
+
+def test_knowledge_is_a_set_and_told_in_words():
+    assert described(frozenset()) == "ciphertext only"
+    several = {Knowledge.PUBLIC_PRIOR, Knowledge.CHOSEN_INPUTS}
+    assert described(several) == described(sorted(several, reverse=True)) == "chosen inputs, public prior"
+    assert Knowledge("public prior") is Knowledge.PUBLIC_PRIOR

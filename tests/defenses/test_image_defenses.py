@@ -11,7 +11,6 @@ from privbench.core import registry
 from privbench.core.errors import UserError
 from privbench.core.images import LabelledImages
 from privbench.core.keys import Keys
-from privbench.core.threat import Surface
 
 
 def random_images(count, *shape, seed=0):
@@ -83,7 +82,7 @@ def test_noise_reports_its_epsilon():
 
 def test_none_releases_everything():
     none, images = registry.create("defense", "none"), random_images(3, 1, 8, 8)
-    assert none.surfaces == {Surface.IMAGES, Surface.PROTECT, Surface.SCORES, Surface.WEIGHTS}
+    assert none.exposes == set(registry.names("surface"))
     assert none.control == "break"
     assert torch.equal(none.protect(images, none.keys(0, 3)), images)
 
@@ -92,7 +91,7 @@ def test_blackout_releases_nothing_of_the_images():
     blackout = registry.create("defense", "blackout")
     keys = blackout.keys(0, 50)
     first, second = (blackout.protect(random_images(50, 1, 28, 28, seed=s), keys) for s in (0, 1))
-    assert blackout.surfaces == registry.find("defense", "none").surfaces
+    assert blackout.exposes == registry.create("defense", "none").exposes
     assert blackout.control == "null"
     assert torch.equal(first, second)
     assert stats.kstest(first.flatten().double().numpy(), stats.uniform.cdf).pvalue > 1e-3
@@ -130,4 +129,30 @@ def test_dp_sgd_refuses_a_delta_that_is_no_privacy():
 
 
 def test_dp_sgd_releases_the_model_only():
-    assert registry.find("defense", "dp-sgd").surfaces == {Surface.SCORES, Surface.WEIGHTS}
+    assert registry.create("defense", "dp-sgd").exposes == {"scores", "weights"}
+
+
+def test_the_families_expose_what_they_are_for():
+    def exposed(name):
+        return registry.create("defense", name).exposes
+
+    assert all(
+        exposed(name) == {"images", "protect", "scores"} for name in ("vim", "blur", "pixelate", "noise")
+    )
+    assert exposed("plain-encoder") == {"features", "scores"}
+    assert exposed("fedavg") == {"updates", "scores", "weights"}
+
+
+def test_blackout_permutes_attributes_as_it_does_labels():
+    blackout = registry.create("defense", "blackout")
+    labels = torch.arange(400) % 10
+    attributes = torch.stack([labels % 2, (labels < 5).long()], 1)
+    public = LabelledImages(random_images(400, 1, 8, 8), labels, None, attributes)
+    trained = blackout.training_set(public, public, 0)
+    assert torch.equal(trained.attributes.sum(0), attributes.sum(0))
+    right = (trained.attributes == attributes).all(1).double().mean()
+    assert 0.1 < float(right) < 0.6
+    pairs = {
+        (int(label), *row) for label, row in zip(trained.labels, trained.attributes.tolist(), strict=True)
+    }
+    assert len(pairs) == 10, "an image takes all of another's labels"

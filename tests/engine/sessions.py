@@ -14,8 +14,9 @@ from privbench.engine.defender import Defender
 from privbench.engine.execute import Session
 from privbench.engine.executors.guess import Executor
 from privbench.engine.executors.in_process import InProcess, LocalPort
-from privbench.engine.plan import PlannedCell, dataset_source
+from privbench.engine.plan import PlannedCell
 from privbench.engine.referee import Referee
+from privbench.engine.selection import dataset_source
 from privbench.engine.setting import Setting
 from privbench.store.cache import Cache
 

@@ -7,7 +7,8 @@ from privbench.core.errors import UserError
 from privbench.core.options import Options
 from privbench.core.registry import register
 from privbench.core.threat import Knowledge
-from privbench.engine.plan import dataset_source, make_plan, method_of
+from privbench.engine.plan import make_plan
+from privbench.engine.selection import dataset_source, method_of
 from privbench.games.membership import MembershipAttack
 
 

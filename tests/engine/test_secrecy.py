@@ -16,7 +16,7 @@ from privbench.engine.adversary import Adversary
 from privbench.engine.cases import make_case
 from privbench.engine.defender import Defender
 from privbench.engine.executors.choose import executor
-from privbench.engine.plan import dataset_source
+from privbench.engine.selection import dataset_source
 from privbench.engine.setting import Setting
 from privbench.store.cache import Cache
 

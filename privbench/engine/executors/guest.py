@@ -11,7 +11,7 @@ from privbench.core import errors
 from privbench.core.errors import PrivbenchError
 from privbench.core.images import LabelledImages
 from privbench.core.plugin_files import load_file
-from privbench.core.surface import Shadows, Tensors
+from privbench.core.port import Shadows, Tensors
 from privbench.core.training import TrainedModel, TrainingJob
 from privbench.core.view import AdversaryView
 from privbench.engine.executors.errors import ChannelClosed

@@ -10,7 +10,7 @@ import torch
 from privbench.core.errors import CannotWrite
 from privbench.core.game import Challenge
 from privbench.core.images import LabelledImages
-from privbench.core.surface import Shadows, Tensors
+from privbench.core.port import Shadows, Tensors
 from privbench.core.training import TrainedModel, TrainingJob
 from privbench.core.view import AdversaryView
 from privbench.engine.adversary import Adversary

@@ -12,7 +12,7 @@ import torch
 from privbench.core.attack import Attack
 from privbench.core.errors import PrivbenchError
 from privbench.core.game import Challenge
-from privbench.core.surface import Port
+from privbench.core.port import Port
 from privbench.core.view import AdversaryView
 from privbench.engine.trace import trace_of
 
