@@ -45,7 +45,8 @@ def run(
 
     >>> import privbench, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     results = privbench.run("pixelate", "window-mean", scale="smoke", out=folder, controls=False)
+    ...     quick = {"model": "mlp", "scale": "smoke", "controls": False}
+    ...     results = privbench.run("pixelate", "window-mean", out=folder, **quick)
     >>> results[0].record.status, sorted(results.to_pandas()["metric"])[-1]
     ('ok', 'ssim')
 
@@ -97,12 +98,12 @@ def load(folder: Path | str) -> Results:
     Raises:
         UserError: there are none, or one is damaged.
     """
-    from privbench.core.errors import CorruptArtefact
-    from privbench.store.results import load_results
-
     path = Path(folder)
     if next(path.rglob("records/*/*.json"), None) is None:
         raise UserError(f"{folder}: no records there. Give a folder that privbench run wrote (--out).")
+    from privbench.core.errors import CorruptArtefact
+    from privbench.store.results import load_results
+
     try:
         return Results(load_results(path))
     except CorruptArtefact as error:

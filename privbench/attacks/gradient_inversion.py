@@ -60,6 +60,7 @@ class GradientInversion(ReconstructionAttack):
         Raises:
             PrivbenchError: the clients' updates cannot be differentiated, or labels not be read off.
         """
+        # Makes a class of torch's, which the catalogue must not import to be listed.
         from privbench.attacks._gradient_matching import Matching
         from privbench.training.client_updates import clients_at_once
         from privbench.training.environment import one_thread

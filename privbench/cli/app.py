@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from rich.console import Console
 
 import privbench
-from privbench.cli import catalogue, doctor, interrupt, leaderboard, run, weights
+from privbench.cli import catalogue, doctor, interrupt, leaderboard, reproduce, run, weights
 from privbench.cli.groups import require_command
 from privbench.core.errors import PrivbenchError, UserError
 from privbench.core.method import expected
@@ -26,6 +26,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.command("run")(run.run)
+app.command("reproduce")(reproduce.reproduce)
 app.command("leaderboard")(leaderboard.leaderboard)
 app.command("list")(catalogue.list_methods)
 app.command("show")(catalogue.show)

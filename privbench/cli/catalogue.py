@@ -22,13 +22,14 @@ from privbench.core.selector import parse_selector
 from privbench.core.surface import Surface
 from privbench.core.task import Task
 from privbench.core.threat import described
+from privbench.suites.reading import SHIPPED, read_suite, shipped
 
 
-def _kind(text: str) -> Kind:
+def _kind(text: str, others: tuple[str, ...] = ()) -> Kind:
     for kind in registry.KINDS:
         if text in {kind, f"{kind}s"}:
             return kind
-    raise unknown("kind", text, registry.KINDS)
+    raise unknown("kind", text, [*registry.KINDS, *others])
 
 
 def _summary(cls: type[Method]) -> str:
@@ -64,10 +65,15 @@ def _gives(cls: type[Surface]) -> list[str]:
 
 
 def list_methods(
-    kind: Annotated[str | None, typer.Argument(help=f"One of: {', '.join(registry.KINDS)}.")] = None,
+    kind: Annotated[
+        str | None, typer.Argument(help=f"One of: {', '.join(registry.KINDS)}; or suites.")
+    ] = None,
 ) -> None:
-    """List the registered methods, of one kind or of all."""
-    kinds = [_kind(kind)] if kind else list(registry.KINDS)
+    """List the registered methods, of one kind or of all, or the suites that are shipped."""
+    if kind in {"suite", "suites"}:
+        _list_suites()
+        return
+    kinds = [_kind(kind, others=("suites",))] if kind else list(registry.KINDS)
     console = Console()
     for each in kinds:
         last = "threat model" if each in {"attack", "defense", "game", "surface"} else ""
@@ -78,6 +84,19 @@ def list_methods(
         console.print(f"[bold]{each}s[/bold]")
         console.print(table)
         console.print()
+
+
+def _list_suites() -> None:
+    """The suites that are shipped: what they are and how many runs and published figures they have."""
+    table = Table(Column("name", no_wrap=True), "what it is", "runs", "published figures", box=None)
+    for name, path in shipped().items():
+        content = read_suite(path).content
+        table.add_row(name, Text(content.title), str(len(content.run)), str(len(content.figure)))
+    console = Console(highlight=False)
+    console.print(table)
+    console.print()
+    console.print("privbench reproduce NAME runs one; the files, which also show how to write one, are in")
+    console.print(str(SHIPPED), soft_wrap=True)
 
 
 def _range(schema: dict[str, Any]) -> str:

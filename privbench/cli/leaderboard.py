@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from privbench.cli.folders import check_folder
-from privbench.core.errors import CannotWrite, CorruptArtefact, UserError
+from privbench.core.errors import CannotWrite
 
 
 def leaderboard(
@@ -20,25 +20,12 @@ def leaderboard(
     out: Annotated[Path, typer.Option(help="Where the tables go.")] = Path("leaderboards"),
 ) -> None:
     """Write markdown and CSV leaderboards from records: same records, same bytes."""
-    folders = source or [Path("runs")]
-    for folder in folders:
-        if next(folder.rglob("records/*/*.json"), None) is None:
-            raise UserError(
-                f"--from {folder}: no records there. Give a folder that privbench run wrote (--out)."
-            )
     check_folder(out)
-    from privbench.report.figures.roc import write_roc
-    from privbench.report.leaderboard import write_leaderboards
-    from privbench.store.results import load_results
+    from privbench.api import Results, load
 
+    results = sum((load(folder) for folder in source or [Path("runs")]), Results([]))
     try:
-        results = [result for folder in folders for result in load_results(folder)]
-    except CorruptArtefact as error:
-        raise UserError(
-            f"{error}. Delete the file, or run the cell again, then repeat this command."
-        ) from error
-    try:
-        written = [*write_leaderboards(results, out), *write_roc(results, out / "roc")]
+        written = results.leaderboard(out)
     except CannotWrite as error:
         why = getattr(error.__cause__, "strerror", None) or error
         raise CannotWrite(f"--out {out}: {why}. Make room or choose another folder.") from error

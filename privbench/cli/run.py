@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import sys
-import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
 
+from privbench.cli.carrying_out import Hooks, carry_out
 from privbench.cli.folders import check_folder
 from privbench.cli.progress import Reporter
-from privbench.core.errors import CannotWrite, UserError, counted
+from privbench.cli.reproduce import print_places, suite_work
+from privbench.core.errors import CannotWrite, UserError
 from privbench.core.options import Options
-from privbench.core.records import dump_record
 from privbench.engine.device import check_device
 from privbench.engine.plan import make_plan
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 
 def run(
+    context: typer.Context,
     defense: Annotated[
         list[str] | None,
         # The backslash keeps the brackets from being read as markup.
@@ -73,28 +74,35 @@ def run(
             "--in-process", help="For debugging: attacks run where the truth is; their records are marked."
         ),
     ] = False,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            help="A TOML file that describes several runs, in place of --defense and --attack. "
+            "See: privbench list suites"
+        ),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the records as JSON, not a table.")] = False,
 ) -> None:
     """Play attacks against defenses and print what leaks.
 
     Options repeat: --defense vim --defense blur --attack lira --attack restoration.
-    A run that was interrupted continues where it stopped.
+    A run that was interrupted continues where it stopped. --config describes several runs at once.
     """
+    check_device(device)
+    if config is not None:
+        _refuse_beside_config(context, config)
+        check_folder(out)
+        of_suite = scale if _is_given(context, "scale") else None
+        work = suite_work(config, out, device, seed, of_suite, cell_timeout, in_process)
+        _carry_out(work, out, quiet=quiet, as_json=as_json)
+        if not as_json:
+            print_places(config, out)
+        return
     if not defense:
         raise UserError("name a defense: --defense vim. See: privbench list defenses")
     if not attack:
         raise UserError("name an attack or a game: --attack membership. See: privbench list attacks")
-    check_device(device)
-    options = Options.create(
-        optimizer=optimizer,
-        epochs=epochs,
-        batch_size=batch_size,
-        lr=lr,
-        schedule=schedule,
-        augment=augment,
-        images=images,
-    )
     plan = make_plan(
         defense,
         attack,
@@ -103,39 +111,54 @@ def run(
         seed or [0],
         scale,
         task=task,
-        options=options,
+        options=Options.create(
+            optimizer=optimizer,
+            epochs=epochs,
+            batch_size=batch_size,
+            lr=lr,
+            schedule=schedule,
+            augment=augment,
+            images=images,
+        ),
         controls=controls,
     )
     check_folder(out)
     from privbench.api import execute
 
-    start = time.perf_counter()
-    reused: list[bool] = []
-    with Reporter(quiet=quiet or as_json) as reporter:
-        results = execute(
-            plan,
-            device,
-            out,
-            in_process,
-            cell_timeout,
-            announce=reporter.announce,
-            step=reporter.step,
-            warn=reporter.warn,
-            done=lambda _, was_there: reused.append(was_there),
-        )
-    if as_json:
-        sys.stdout.write("[" + ",\n".join(dump_record(record) for record in results.records) + "]\n")
-    else:
-        _print(results, out, reporter)
-        seconds = time.perf_counter() - start
-        told = f"{counted(len(results), 'cell')} ({sum(reused)} from earlier runs) in {seconds:.0f} s."
-        Console(highlight=False).print(told)
-    if results.failed:
-        reporter.warn(
-            f"{counted(len(results.failed), 'cell')} failed; the records say why. "
-            f"First: {results.failed[0].reason}"
-        )
-        raise typer.Exit(1)
+    _carry_out(
+        lambda hooks: execute(plan, device, out, in_process, cell_timeout, **hooks),
+        out,
+        quiet=quiet,
+        as_json=as_json,
+    )
+
+
+_BESIDE_CONFIG = {
+    "config", "seed", "scale", "device", "out", "cell_timeout", "in_process", "quiet", "as_json",
+}  # fmt: skip
+
+
+def _is_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _refuse_beside_config(context: typer.Context, config: Path) -> None:
+    """Refuse options that the file has keys for.
+
+    Raises:
+        UserError: one was given.
+    """
+    for name in context.params:
+        if name not in _BESIDE_CONFIG and _is_given(context, name):
+            raise UserError(
+                f"--{name.replace('_', '-')} and --config exclude each other: {config} says what is run. "
+                "Write it there; beside --config there may be --seed and --scale."
+            )
+
+
+def _carry_out(work: Callable[[Hooks], Results], out: Path, *, quiet: bool, as_json: bool) -> None:
+    carry_out(work, lambda results, reporter: _print(results, out, reporter), quiet=quiet, as_json=as_json)
 
 
 def _print(results: Results, out: Path, reporter: Reporter) -> None:

@@ -33,7 +33,12 @@ def mix(values: torch.Tensor) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class Keys:
-    """One key for each image of a batch: ``values`` is int64 of shape [N]."""
+    """One key for each image of a batch: ``values`` is int64 of shape [N].
+
+    >>> keys = Keys.fresh(seed=0, count=3)
+    >>> bool((keys.uniform(2)[1:] == keys[1:].uniform(2)).all())
+    True
+    """
 
     values: torch.Tensor
 

@@ -33,6 +33,9 @@ class Options(BaseModel):
     def create(cls, **given: object) -> Options:
         """Options from raw values.
 
+        >>> str(Options.create(optimizer="st-adam", epochs=5, lr=None))
+        'epochs=5,optimizer=st-adam'
+
         Raises:
             UserError: a value is out of range or of the wrong type.
         """

@@ -145,12 +145,12 @@ def _upgraded(body: dict[str, Any]) -> dict[str, Any]:
 
     Its key is that of another scheme, so that a run plays the cell again; its figures stand.
     """
-    figures = {_renamed(name): figure for name, figure in body["figures"].items()}
-    flags = [" ".join(map(_renamed, flag.split(" "))) for flag in body["flags"]]
+    figures = {renamed_metric(name): figure for name, figure in body["figures"].items()}
+    flags = [" ".join(map(renamed_metric, flag.split(" "))) for flag in body["flags"]]
     cell = {**body["cell"], "game": {"feature": "attribute"}.get(body["cell"]["game"], body["cell"]["game"])}
     return {**body, "record_version": RECORD_VERSION, "cell": cell, "figures": figures, "flags": flags}
 
 
-def _renamed(metric: str) -> str:
+def renamed_metric(metric: str) -> str:
     """The present name of a metric of a version 1 record."""
     return re.sub(r"^feature-(mcc|accuracy)$", r"attribute-\1", metric)

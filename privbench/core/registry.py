@@ -146,7 +146,12 @@ def _find(kind: Kind, name: str, groups: Collection[str]) -> type[Method]:
 
 
 def create(kind: Kind, text: str | Selector, groups: Collection[str] = ()) -> Method:
-    """Build a method from a selector such as ``vim[window=7]``; ``groups`` are those of ``find``."""
+    """Build a method from a selector such as ``vim[window=7]``; ``groups`` are those of ``find``.
+
+    >>> defense = create("defense", "vim[window=4,key=fixed]")
+    >>> defense.selector, defense.reuses_key
+    ('vim[key=fixed]', True)
+    """
     selector = parse_selector(text) if isinstance(text, str) else text
     return find(kind, selector.name, groups).create(dict(selector.params))
 

@@ -21,6 +21,9 @@ class Selector:
 def parse_selector(text: str) -> Selector:
     """Parse ``name``, ``name[a=1,b=x]``, ``prefix:PATH`` or ``./file.py:Class[a=1]``.
 
+    >>> parse_selector("vim[window=7, key=fixed]")
+    Selector(name='vim', params={'window': '7', 'key': 'fixed'})
+
     Raises:
         UserError: the text has another form, or gives a parameter twice.
     """

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import privbench
 
-_LIBRARIES = ("torch", "torchvision", "numpy", "scikit-learn", "scikit-image", "scipy", "opacus")
+_LIBRARIES = ("torch", "torchvision", "numpy", "scikit-learn", "scipy", "opacus")
 
 
 @cache

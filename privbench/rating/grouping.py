@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from privbench.core.errors import DataError
 from privbench.core.file_names import slug
+from privbench.core.records import Record
 from privbench.core.scale import Scale
 from privbench.store.results import Result
 
@@ -21,6 +22,12 @@ class BoardKey(NamedTuple):
     protocol: int
     task: str = "classes"
     options: str = ""
+
+    @classmethod
+    def of(cls, record: Record) -> Self:
+        """The board on which ``record`` stands."""
+        cell = record.cell
+        return cls(cell.dataset, cell.model, cell.scale, record.protocol_version, cell.task, cell.options)
 
     def file_name(self, separator: str = "-") -> str:
         """A name for the board's files that tells it from all other boards."""
@@ -51,7 +58,5 @@ def by_board(results: Iterable[Result]) -> dict[BoardKey, list[Result]]:
                 "or settings. Remove the file of the outdated one and try again."
             )
         seen[name] = result
-        cell = record.cell
-        key = BoardKey(cell.dataset, cell.model, cell.scale, record.protocol_version, cell.task, cell.options)
-        groups[key].append(result)
+        groups[BoardKey.of(record)].append(result)
     return dict(sorted(groups.items()))

@@ -10,7 +10,7 @@ import torch
 from privbench.core.errors import CorruptArtefact
 from privbench.core.file_names import words
 from privbench.core.hashing import text_hash
-from privbench.core.records import Cell, Record, dump_record, load_record
+from privbench.core.records import Cell, Record, dump_record, load_record, renamed_metric
 from privbench.store.artefacts import TEMPORARY, read_tensors, write_tensors, write_text
 
 _CLUSTERS, _INDEX = "clusters", "index"
@@ -93,6 +93,7 @@ def load_result(path: Path) -> Result:
     for name, key in place.items():
         if name not in {_CLUSTERS, _INDEX}:
             metric, _, column = name.partition("/")
+            metric = metric if metric in record.figures else renamed_metric(metric)
             columns.setdefault(metric, {})[column] = stored[key].double()
     clusters, index = (stored[place[n]].long() if n in place else None for n in (_CLUSTERS, _INDEX))
     return Result(record, columns, clusters, index)

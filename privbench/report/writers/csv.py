@@ -17,7 +17,7 @@ Row = TypeVar("Row")
 
 def defenses_csv(board: Board) -> str:
     """One row for each defense, in the order of the board."""
-    return _lay_out(defense_columns(board), board.defenses)
+    return lay_out_csv(defense_columns(board), board.defenses)
 
 
 def cells_csv(board: Board) -> str:
@@ -27,10 +27,10 @@ def cells_csv(board: Board) -> str:
         for cell in board.cells
         for name in [m for m in board.metrics[cell.pairing.game] if m in cell.figures] or [""]
     ]
-    return _lay_out(attack_columns(board), lines)
+    return lay_out_csv(attack_columns(board), lines)
 
 
-def _lay_out(columns: Sequence[Column[Row, Any]], rows: Iterable[Row]) -> str:
+def lay_out_csv(columns: Sequence[Column[Row, Any]], rows: Iterable[Row]) -> str:
     """Those ``columns`` that have names in CSV, lines ended by a line feed alone."""
     shown = [column for column in columns if column.csv]
     out = io.StringIO()

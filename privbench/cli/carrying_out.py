@@ -1,0 +1,71 @@
+"""What commands that run cells share: progress, what is printed at the end, and the exit code."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypedDict
+
+import typer
+from rich.console import Console
+
+from privbench.cli.progress import Reporter
+from privbench.core.errors import counted
+from privbench.core.records import dump_record
+
+if TYPE_CHECKING:
+    from privbench.report.results import Results
+    from privbench.store.results import Result
+
+
+class Hooks(TypedDict):
+    """What a run reports to."""
+
+    announce: Callable[[int, int, str], None]
+    step: Callable[[int, int, str], None]
+    warn: Callable[[str], None]
+    done: Callable[[Result, bool], None]
+
+
+def carry_out(
+    work: Callable[[Hooks], Results],
+    show: Callable[[Results, Reporter], None],
+    *,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Do ``work`` and print what came of it.
+
+    Args:
+        work: runs cells, and reports to what it is given.
+        show: prints results for people.
+        quiet: without progress.
+        as_json: print the records instead.
+
+    Raises:
+        typer.Exit: a cell failed; code 1.
+    """
+    start = time.perf_counter()
+    reused: list[bool] = []
+    with Reporter(quiet=quiet or as_json) as reporter:
+        results = work(
+            {
+                "announce": reporter.announce,
+                "step": reporter.step,
+                "warn": reporter.warn,
+                "done": lambda _, was_there: reused.append(was_there),
+            }
+        )
+    if as_json:
+        sys.stdout.write("[" + ",\n".join(dump_record(record) for record in results.records) + "]\n")
+    else:
+        show(results, reporter)
+        seconds = time.perf_counter() - start
+        told = f"{counted(len(results), 'cell')} ({sum(reused)} from earlier runs) in {seconds:.0f} s."
+        Console(highlight=False).print(told)
+    if failed := results.failed:
+        reporter.warn(
+            f"{counted(len(failed), 'cell')} failed; the records say why. First: {failed[0].reason}"
+        )
+        raise typer.Exit(1)
