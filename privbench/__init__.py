@@ -47,14 +47,14 @@ if TYPE_CHECKING:
     from privbench.core.model import Model as Model
     from privbench.core.options import Options as Options
     from privbench.core.port import Ask as Ask
+    from privbench.core.port import Port as Port
+    from privbench.core.port import Shadows as Shadows
     from privbench.core.port import Tensors as Tensors
     from privbench.core.records import Record as Record
     from privbench.core.registry import create as create
     from privbench.core.registry import register as register
     from privbench.core.scale import Scale as Scale
     from privbench.core.scale import by_scale as by_scale
-    from privbench.core.surface import Port as Port
-    from privbench.core.surface import Shadows as Shadows
     from privbench.core.surface import Surface as Surface
     from privbench.core.task import Task as Task
     from privbench.core.threat import Knowledge as Knowledge
@@ -93,11 +93,11 @@ _HOMES = {
     "core.metric": ("Columns", "MeanMetric", "Metric", "ScoringContext"),
     "core.model": ("Model",),
     "core.options": ("Options",),
-    "core.port": ("Ask", "Tensors"),
+    "core.port": ("Ask", "Port", "Shadows", "Tensors"),
     "core.records": ("Record",),
     "core.registry": ("create", "register"),
     "core.scale": ("Scale", "by_scale"),
-    "core.surface": ("Port", "Shadows", "Surface"),
+    "core.surface": ("Surface",),
     "core.task": ("Task",),
     "core.threat": ("Knowledge",),
     "core.trainer": ("Trainer",),

@@ -7,16 +7,24 @@ from typing import cast
 
 from privbench.core import registry
 from privbench.core.errors import UserError
+from privbench.core.method import Method
 from privbench.core.metric import Metric
+from privbench.core.selector import parse_selector
 
 
-@cache
 def find_metric(selector: str) -> Metric | None:
     """The metric for a selector, or None where it is not installed."""
     try:
-        return cast("Metric", registry.create("metric", selector))
+        parsed = parse_selector(selector)
+        # Looked up anew: a notebook may have defined the class again.
+        return _made(registry.find("metric", parsed.name), selector)
     except UserError:
         return None
+
+
+@cache
+def _made(cls: type[Method], selector: str) -> Metric:
+    return cast("Metric", cls.create(dict(parse_selector(selector).params)))
 
 
 def is_headline(selector: str) -> bool:

@@ -245,7 +245,7 @@ def test_show_takes_the_name_of_a_row():
 
 
 def test_cuda_without_a_gpu_is_a_mistake(tmp_path):
-    from privbench.runner.device import cuda_devices
+    from privbench.engine.device import cuda_devices
 
     if cuda_devices():
         pytest.skip("this machine has a GPU")
