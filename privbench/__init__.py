@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from privbench.core.model import Model as Model
     from privbench.core.options import Options as Options
     from privbench.core.port import Ask as Ask
+    from privbench.core.port import Port as Port
+    from privbench.core.port import Shadows as Shadows
     from privbench.core.port import Tensors as Tensors
     from privbench.core.port import Port as Port
     from privbench.core.port import Shadows as Shadows

@@ -58,7 +58,7 @@ def matched(
                     "the clients' updates have no gradient with respect to their images: let client_update "
                     "compute with torch operations alone, without detach() or no_grad()."
                 )
-            cosine: torch.Tensor = _Cosine.apply(made, target)  # type: ignore[no-untyped-call]
+            cosine: torch.Tensor = _Cosine.apply(made, target)
             loss = 1 - cosine + weight * total_variation(images)
             (images.grad,) = torch.autograd.grad(loss.sum(), [images])
             with torch.no_grad():

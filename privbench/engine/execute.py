@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 import resource
-import time
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
@@ -14,6 +12,7 @@ from privbench.core.controls import FLOOR
 from privbench.core.errors import CannotWrite, PrivbenchError
 from privbench.core.records import Cost
 from privbench.engine.adversary import Adversary
+from privbench.engine.attempts import attempt, keep_attempt, kept_attempt
 from privbench.engine.cases import make_case
 from privbench.engine.cell_record import make_record
 from privbench.engine.defender import Defender
@@ -37,17 +36,6 @@ class Session:
     defender: Defender
     referee: Referee
     executor: Executor
-
-
-@dataclass(frozen=True)
-class Played:
-    """What came of an attack: its checked guess, and what it cost."""
-
-    guess: torch.Tensor
-    queries: dict[str, int]
-    log: dict[str, list[float]]
-    seconds: float
-    flags: tuple[str, ...]
 
 
 def scored_by(setting: Setting, planned: PlannedCell) -> dict[str, str]:
@@ -88,17 +76,17 @@ def _executed(session: Session, planned: PlannedCell) -> Result:
     _reset_peak(defender.device)
     deployment = defender.deploy(planned.defense)
     case = make_case(session.setting, deployment, game, planned.attack)
-    played = _kept(session, key)
-    if played is None:
-        played = play(session, Adversary(defender, case, planned.attack, game))
-        _keep(session, key, played)
+    made = kept_attempt(defender.cache, key, session.executor)
+    if made is None:
+        made = attempt(session.executor, Adversary(defender, case, planned.attack, game))
+        keep_attempt(defender.cache, key, made)
     truth = game.truth(case)
-    metrics, figures, columns = referee.score(game, truth, played.guess)
+    metrics, figures, columns = referee.score(game, truth, made.guess)
     mine, plain = referee.service(planned.defense), referee.plain()
-    if truth.originals is not None and played.guess.shape == truth.originals.images.shape:
+    if truth.originals is not None and made.guess.shape == truth.originals.images.shape:
         releases = case.released(planned.attack.required_surfaces & {"images"}, case.shown)
-        shown = releases.get("images", truth.originals.images.new_full(played.guess.shape, 0.5))
-        pictures = {"original": truth.originals.images, "released": shown, "restored": played.guess}
+        shown = releases.get("images", truth.originals.images.new_full(made.guess.shape, 0.5))
+        pictures = {"original": truth.originals.images, "released": shown, "restored": made.guess}
         keep_pictures(defender.cache.folder / "pictures", key, pictures)
     floor = planned.attack.registry_name == FLOOR
     record = make_record(
@@ -111,11 +99,11 @@ def _executed(session: Session, planned: PlannedCell) -> Result:
         plain_utility=plain.utility,
         release=mine.release,
         guarantee={k: "inf" if v == math.inf else v for k, v in deployment.trained.guarantee.items()},
-        queries=played.queries,
-        log=played.log,
-        flags=(*flags_of(metrics, figures, played.guess, played.log, floor=floor), *played.flags),
+        queries=made.queries,
+        log=made.log,
+        flags=(*flags_of(metrics, figures, made.guess, made.log, floor=floor), *made.flags),
         cost=Cost(
-            attack_seconds=played.seconds,
+            attack_seconds=made.seconds,
             fit_seconds=mine.fit_seconds,
             plain_fit_seconds=plain.fit_seconds,
             inference_images_per_second=mine.images_per_second,
@@ -124,40 +112,6 @@ def _executed(session: Session, planned: PlannedCell) -> Result:
         ),
     )
     return Result(record, columns, truth.clusters, truth.index)
-
-
-def play(session: Session, adversary: Adversary) -> Played:
-    """Let the attack guess, where the truth is not.
-
-    Raises:
-        AttackFailed: it raised something, ended its process, or took too long.
-    """
-    challenge = adversary.challenge()
-    start = time.perf_counter()
-    answer = session.executor.guess(adversary, challenge)
-    guess = adversary.game.check(challenge, answer.guess)
-    seconds = time.perf_counter() - start
-    return Played(guess, dict(sorted(adversary.queries.items())), answer.log, seconds, session.executor.flags)
-
-
-def _kept(session: Session, key: str) -> Played | None:
-    found = session.defender.cache.load(session.defender.cache.path("guesses", {"key": key}))
-    if found is None:
-        return None
-    tensors, note = found
-    notes: dict[str, Any] = dict(note)
-    return Played(tensors["guess"], notes["queries"], notes["log"], notes["seconds"], tuple(notes["flags"]))
-
-
-def _keep(session: Session, key: str, played: Played) -> None:
-    cache = session.defender.cache
-    note = {
-        "queries": played.queries,
-        "log": played.log,
-        "seconds": played.seconds,
-        "flags": list(played.flags),
-    }
-    cache.save(cache.path("guesses", {"key": key}), {"guess": played.guess}, note)
 
 
 def _reset_peak(device: torch.device) -> None:

@@ -11,7 +11,7 @@ from privbench.core.trainer import silent
 from privbench.engine.cell_record import cell_of
 from privbench.engine.defender import Defender
 from privbench.engine.execute import Session, execute, scored_by
-from privbench.engine.executors.guess import Executor
+from privbench.engine.executors.guess import IN_PROCESS, Executor
 from privbench.engine.fitting import Progress
 from privbench.engine.keys import cell_key, look_again
 from privbench.engine.plan import Plan, PlannedCell
@@ -57,7 +57,7 @@ def run_plan(
         checked = False
         for planned in plan.cells:
             announce(done, total, f"{planned.defense.selector} × {planned.attack.selector}, seed {seed}")
-            result = _finished(setting, planned, out, warn)
+            result = _finished(setting, planned, out, executor, warn)
             reused = result is not None
             if result is None:
                 if not checked:
@@ -92,7 +92,7 @@ def check(defender: Defender, defense: Defense) -> None:
 
 
 def _finished(
-    setting: Setting, planned: PlannedCell, out: Path, warn: Callable[[str], None]
+    setting: Setting, planned: PlannedCell, out: Path, executor: Executor, warn: Callable[[str], None]
 ) -> Result | None:
     path = result_path(out, cell_of(setting, planned))
     if not path.exists():
@@ -104,6 +104,8 @@ def _finished(
         return None
     record = result.record
     if record.status == "failed" or record.key != cell_key(setting, planned):
+        return None
+    if IN_PROCESS in record.flags and IN_PROCESS not in executor.flags:
         return None
     if record.status == "ok" and record.scored != scored_by(setting, planned):
         return None

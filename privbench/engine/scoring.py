@@ -59,4 +59,19 @@ def score(
             continue
         low, high = metric.interval(cols, weights)
         figures[metric.selector] = Figure(value=value, low=low, high=high, n=count)
+        for name, inside in truth.groups.items():
+            figures[f"{metric.selector} ({name})"] = _of_group(metric, cols, weights, inside, name)
     return figures, columns
+
+
+def _of_group(
+    metric: Metric, columns: Columns, weights: torch.Tensor, inside: torch.Tensor, name: str
+) -> Figure:
+    """The figure of the samples ``inside`` (bool [N]), under the same resampling."""
+    part = {column: values[inside] for column, values in columns.items()}
+    count = int(inside.sum())
+    value = float(metric.statistic(part, torch.ones(1, count, dtype=torch.float64))[0]) if count else math.nan
+    if not math.isfinite(value):
+        return Figure(value=None, n=count, note=f"cannot be told of {count} samples ({name})")
+    low, high = metric.interval(part, weights[:, inside])
+    return Figure(value=value, low=low, high=high, n=count)

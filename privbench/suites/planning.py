@@ -15,7 +15,8 @@ from privbench.core.metric import Metric
 from privbench.core.records import PROTOCOL_VERSION
 from privbench.core.scale import Scale
 from privbench.core.task import Task
-from privbench.engine.plan import Plan, expand, make_plan, method_of
+from privbench.engine.plan import Plan, make_plan
+from privbench.engine.selection import expand, method_of
 from privbench.rating.cells import Pairing
 from privbench.rating.grouping import BoardKey
 from privbench.suites.reading import Suite, place_of

@@ -11,7 +11,8 @@ from sessions import adversary_of, cell_of, made, session_of, setting_of
 from privbench.core import registry
 from privbench.core.controls import FLOOR
 from privbench.core.threat import why_not
-from privbench.engine.execute import Session, execute, play
+from privbench.engine.attempts import attempt
+from privbench.engine.execute import Session, execute
 from privbench.engine.scoring import metrics_of
 
 CELLS = [
@@ -91,10 +92,10 @@ def test_floors_are_at_chance(leaky, results, defense, game):
 def test_the_same_seed_gives_the_same_guess_wherever_it_is_played(session, isolated, attack, game):
     attack = CHEAPER.get(attack, attack)
     defense = next(name for name in PLAIN if reason(name, attack, game) is None)
-    here = play(session, adversary_of(session, defense, attack, game))
+    here = attempt(session.executor, adversary_of(session, defense, attack, game))
     torch.manual_seed(12345)
     away = Session(session.setting, session.defender, session.referee, isolated)
-    there = play(away, adversary_of(session, defense, attack, game))
+    there = attempt(away, adversary_of(session, defense, attack, game))
     assert torch.equal(here.guess, there.guess)
     assert here.queries == there.queries
     assert here.log == there.log

@@ -9,6 +9,9 @@ from privbench.core.errors import PrivbenchError
 from privbench.core.game import Challenge
 from privbench.engine.adversary import Adversary
 
+IN_PROCESS = "in-process: the truth was in the attack's reach"
+"""The remark on records of attacks that ran in the engine."""
+
 
 @dataclass(frozen=True)
 class Answer:

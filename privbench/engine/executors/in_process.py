@@ -14,7 +14,7 @@ from privbench.core.port import Shadows, Tensors
 from privbench.core.training import TrainedModel, TrainingJob
 from privbench.core.view import AdversaryView
 from privbench.engine.adversary import Adversary
-from privbench.engine.executors.guess import Answer, AttackFailed
+from privbench.engine.executors.guess import IN_PROCESS, Answer, AttackFailed
 from privbench.engine.executors.running import failure, run_attack
 from privbench.engine.shadows import shadow_models
 
@@ -52,7 +52,7 @@ class LocalPort:
 class InProcess:
     """Runs attacks here; a debugger reaches them, and they reach everything."""
 
-    flags: ClassVar[tuple[str, ...]] = ("in-process: the truth was in the attack's reach",)
+    flags: ClassVar[tuple[str, ...]] = (IN_PROCESS,)
 
     def start(self) -> None:
         """Nothing takes long."""

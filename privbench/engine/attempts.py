@@ -1,0 +1,64 @@
+"""An attack's attempt at one case: its checked guess and what it cost, kept by the key of the guess."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from privbench.engine.adversary import Adversary
+from privbench.engine.executors.guess import Executor
+from privbench.store.cache import Cache
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What came of an attack.
+
+    Attributes:
+        guess: as the game checked it.
+        queries: to each oracle.
+        log: the attack's own.
+        seconds: wall time.
+        flags: remarks of the executor on how it was run.
+    """
+
+    guess: torch.Tensor
+    queries: dict[str, int]
+    log: dict[str, list[float]]
+    seconds: float
+    flags: tuple[str, ...]
+
+
+def attempt(executor: Executor, adversary: Adversary) -> Attempt:
+    """Let the attack guess.
+
+    Raises:
+        AttackFailed: it raised something, ended its process, or took too long.
+        PrivbenchError: its answer is no guess.
+    """
+    challenge = adversary.challenge()
+    start = time.perf_counter()
+    answer = executor.guess(adversary, challenge)
+    guess = adversary.game.check(challenge, answer.guess)
+    seconds = time.perf_counter() - start
+    return Attempt(guess, dict(sorted(adversary.queries.items())), answer.log, seconds, executor.flags)
+
+
+def kept_attempt(cache: Cache, key: str, executor: Executor) -> Attempt | None:
+    """The attempt that was kept, or None; one with remarks does for an executor with the same alone."""
+    found = cache.load(cache.path("guesses", {"key": key}))
+    if found is None:
+        return None
+    tensors, note = found
+    notes: dict[str, Any] = dict(note)
+    made = Attempt(tensors["guess"], notes["queries"], notes["log"], notes["seconds"], tuple(notes["flags"]))
+    return made if set(made.flags) <= set(executor.flags) else None
+
+
+def keep_attempt(cache: Cache, key: str, made: Attempt) -> None:
+    """Keep an attempt: a new metric scores it without another one."""
+    note = {"queries": made.queries, "log": made.log, "seconds": made.seconds, "flags": list(made.flags)}
+    cache.save(cache.path("guesses", {"key": key}), {"guess": made.guess}, note)
