@@ -50,8 +50,6 @@ if TYPE_CHECKING:
     from privbench.core.port import Port as Port
     from privbench.core.port import Shadows as Shadows
     from privbench.core.port import Tensors as Tensors
-    from privbench.core.port import Port as Port
-    from privbench.core.port import Shadows as Shadows
     from privbench.core.records import Record as Record
     from privbench.core.registry import create as create
     from privbench.core.registry import register as register
