@@ -16,61 +16,79 @@ Update: TypeAlias = "Callable[[torch.Tensor, torch.Tensor], torch.Tensor]"
 _TINY = 1e-20
 
 
-def matched(
-    stages: list[tuple[Update, int]],
-    sent: torch.Tensor,
-    labels: torch.Tensor,
-    start: torch.Tensor,
-    *,
-    lr: float,
-    weight: float,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Lower 1 - cosine(update(images), sent) + weight x total variation, for each image by itself.
+class Matching:
+    """Dummy images on their way to lower 1 - cosine(update(images), sent) + weight x total variation.
 
-    Args:
-        stages: pairs of a way to make updates and the steps for which it is used, in turns.
-        sent: [N, P]; its length does not matter.
-        labels: [N].
-        start: float32 [N, C, H, W] in [0, 1], from which the images set out.
-        lr: Adam's at the first step; it falls to zero by a cosine.
-        weight: of the total variation.
+    Each image goes by itself.
 
-    Returns:
-        The images of the last stage with the least loss, float32 [N, C, H, W] in [0, 1]; the mean loss
-        at each step, float32 [steps], on the CPU.
-
-    Raises:
-        PrivbenchError: updates do not depend on the images in a way that has a gradient.
+    Attributes:
+        images: float32 [N, C, H, W] in [0, 1], where they are now.
+        best: those of the last run with the least loss, detached.
+        curve: the mean loss at each step, float32 scalars.
     """
-    length = torch.linalg.vector_norm(sent, dim=1, keepdim=True, dtype=torch.float64)
-    target = (sent / length.clamp_min(math.sqrt(_TINY) * _TINY)).float()
-    images = start.clone().requires_grad_()
-    optimizer = torch.optim.Adam([images], lr=lr)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, sum(steps for _, steps in stages))
-    curve = []
-    for update, steps in stages:
-        least = torch.full((len(sent),), math.inf, device=sent.device)
-        best = images.detach().clone()
+
+    def __init__(
+        self,
+        sent: torch.Tensor,
+        labels: torch.Tensor,
+        start: torch.Tensor,
+        *,
+        steps: int,
+        lr: float,
+        weight: float,
+    ) -> None:
+        """Take no step yet.
+
+        Args:
+            sent: [N, P]; its length does not matter.
+            labels: [N].
+            start: float32 [N, C, H, W] in [0, 1], from which the images set out.
+            steps: of all runs together; Adam's rate falls from ``lr`` to zero by a cosine meanwhile.
+            lr: Adam's at the first step.
+            weight: of the total variation.
+        """
+        length = torch.linalg.vector_norm(sent, dim=1, keepdim=True, dtype=torch.float64)
+        self._target = (sent / length.clamp_min(_TINY**2)).float()
+        self._labels, self._weight = labels, weight
+        self.images = start.clone().requires_grad_()
+        self.best = start
+        self.curve: list[torch.Tensor] = []
+        self._optimizer = torch.optim.Adam([self.images], lr=lr)
+        self._schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self._optimizer, max(1, steps))
+
+    def run(self, update: Update, steps: int) -> None:
+        """Take ``steps`` steps by the gradient of ``update``; ``best`` is of these alone, if there are any.
+
+        Raises:
+            PrivbenchError: updates do not depend on the images in a way that has a gradient.
+        """
+        least = torch.full((len(self.images),), math.inf, device=self.images.device)
         for _ in range(steps):
-            made = update(images, labels)
+            made = update(self.images, self._labels)
             if not made.requires_grad:
                 raise PrivbenchError(
                     "the clients' updates have no gradient with respect to their images: let client_update "
                     "compute with torch operations alone, without detach() or no_grad()."
                 )
-            cosine: torch.Tensor = _Cosine.apply(made, target)
-            loss = 1 - cosine + weight * total_variation(images)
-            (images.grad,) = torch.autograd.grad(loss.sum(), [images])
+            cosine: torch.Tensor = _Cosine.apply(made, self._target)
+            loss = 1 - cosine + self._weight * total_variation(self.images)
+            (self.images.grad,) = torch.autograd.grad(loss.sum(), [self.images])
             with torch.no_grad():
                 better = loss < least
                 least = torch.where(better, loss, least)
-                best = torch.where(better[:, None, None, None], images, best)
-                curve.append(loss.mean())
-            optimizer.step()
-            schedule.step()
+                self.best = torch.where(better[:, None, None, None], self.images, self.best)
+                self.curve.append(loss.mean())
+            self._optimizer.step()
+            self._schedule.step()
             with torch.no_grad():
-                images.clamp_(0, 1)
-    return best.detach(), torch.stack(curve).cpu()
+                self.images.clamp_(0, 1)
+
+    def agreement(self, one: Update, other: Update) -> float:
+        """The mean cosine of two ways to make updates, where the images are now."""
+        images = self.images.detach()
+        with torch.no_grad():
+            made = one(images, self._labels).double(), other(images, self._labels).double()
+        return float(torch.nn.functional.cosine_similarity(*made, eps=_TINY**2).mean())
 
 
 def total_variation(images: torch.Tensor) -> torch.Tensor:

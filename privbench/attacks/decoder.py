@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -14,14 +14,18 @@ from privbench.core.view import AdversaryView
 from privbench.games.reconstruction import ReconstructionAttack, ReconstructionChallenge
 
 _HELD_OUT = 10
+_ENOUGH = 1500
+_MOST_COPIES = 7
 
 
 @register("decoder")
 class Decoder(ReconstructionAttack):
-    """Asks the encoder for the features of auxiliary images and learns to draw them from these.
+    """Asks the encoder for the features of auxiliary images and learns to draw these from them.
 
-    A deconvolutional network, trained with L1 + (1 - SSIM). A tenth of the auxiliary images (other
-    people, where they are known) chooses the epoch.
+    A deconvolutional network, trained with L1 + (1 - SSIM), and regressions in closed form. A tenth of
+    the auxiliary images (other people, where they are known) chooses among the regressions, ends the
+    training, and with ``aim=mse`` fits the blend of network, regression and mean image. Where auxiliary
+    images are few, shifted copies of them are queried and learned too.
     """
 
     source: ClassVar[str] = (
@@ -30,13 +34,12 @@ class Decoder(ReconstructionAttack):
     )
     needs: ClassVar[frozenset[str]] = frozenset({"features"})
 
-    epochs: int | None = Field(
-        None,
-        ge=1,
-        le=2000,
-        description="training epochs; by scale 20, 60 or 100, more where images are few",
+    aim: Literal["mse", "ssim"] = Field("mse", description="the figure that the guess is made for")
+    steps: int | None = Field(
+        None, ge=1, le=1_000_000, description="gradient steps, at most; by scale 300, 1500 or 20000"
     )
     width: int = Field(64, ge=8, le=1024, description="channels of the smallest map")
+    flip: bool = Field(False, description="copies are mirrored at random too, as faces may be")
 
     def guess(self, view: AdversaryView, challenge: ReconstructionChallenge) -> torch.Tensor:
         """Decoded images, float32 [N, C, H, W] in [0, 1].
@@ -45,20 +48,50 @@ class Decoder(ReconstructionAttack):
             TrainingDiverged: the loss became NaN or infinite.
             UserError: fewer than ten auxiliary images.
         """
+        from privbench.training.blending import fit_blend
         from privbench.training.decoding import train_decoder
+        from privbench.training.regression import best_regression
+        from privbench.training.restoration import restoration_loss
 
-        images = view.auxiliary.images.to(view.device)
-        features = view.features(images)
-        held, train = held_out(view, "decoder", _HELD_OUT)
-        epochs, least_images = by_scale(view.scale, (20, 4000), (60, 60_000), (100, 400_000))
+        known = view.auxiliary.images.to(view.device)
+        held, train = (known[part] for part in held_out(view, "decoder", _HELD_OUT))
+        learned = self._with_copies(view, train)
+        pairs, validation = (view.features(learned), learned), (view.features(held), held)
+        regression = best_regression(pairs, validation)
         decoder = train_decoder(
-            (features[train], images[train]),
-            (features[held], images[held]),
-            epochs=self.epochs or max(epochs, least_images // len(train)),
+            pairs,
+            validation,
+            steps=self.steps or by_scale(view.scale, 300, 1500, 20_000),
             seed=view.seed("decoder"),
             width=self.width,
             on_epoch=lambda done, total: view.progress(done, total, "decoder"),
         )
-        view.log["loss"] = list(decoder.losses)
-        view.log["validation"] = list(decoder.validation)
-        return decoder.decode(challenge.released.to(view.device))
+        prior = train.double().mean(0).float()
+
+        def terms(features: torch.Tensor) -> list[torch.Tensor]:
+            drawn, predicted = decoder.decode(features), regression.predict(features)
+            return [drawn, predicted, prior.expand_as(drawn)]
+
+        tried, made = terms(validation[0]), terms(challenge.released.to(view.device))
+        quality = [float(restoration_loss(term, held)) for term in tried]
+        weights = fit_blend(tried, held)
+        # What the training is ended by: the curve to look at for having converged.
+        view.log["loss"] = [min(decoder.validation[: n + 1]) for n in range(len(decoder.validation))]
+        view.log["training"] = list(decoder.losses)
+        view.log["validation"] = quality
+        view.log["blend"] = list(weights)
+        if self.aim == "ssim":
+            return made[quality.index(min(quality))]
+        blended: torch.Tensor = sum(weight * term for weight, term in zip(weights, made, strict=True))  # type: ignore[assignment]
+        return blended.clamp(0, 1)
+
+    def _with_copies(self, view: AdversaryView, images: torch.Tensor) -> torch.Tensor:
+        """The images, then copies of them, each with a random shift of its own."""
+        from privbench.training.augment import Augmentation
+
+        copies = min(_MOST_COPIES, _ENOUGH // len(images))
+        if not copies:
+            return images
+        generator = torch.Generator().manual_seed(view.seed("copies"))
+        chosen = Augmentation.draw(copies * len(images), self.flip, generator).to(images.device)
+        return torch.cat([images, chosen.apply(images.repeat(copies, 1, 1, 1))])

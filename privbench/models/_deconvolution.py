@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import nn
 
+_LEAST_SIDE = 4
+
 
 class Deconvolution(nn.Module):
-    """A linear layer to a small map, then upsampling and convolutions to the image; outputs in (0, 1).
+    """A linear layer to a small map, then sub-pixel convolutions to the image; outputs in (0, 1).
+
+    Each convolution makes four maps of one, whose numbers become the four pixels of the next size (Shi et
+    al., Real-time single image super-resolution, CVPR 2016): a quarter of the work of convolving what was
+    enlarged before.
 
     Args:
         features: D, the width of a feature vector.
@@ -18,28 +26,28 @@ class Deconvolution(nn.Module):
     def __init__(self, features: int, shape: tuple[int, int, int], width: int = 64) -> None:
         super().__init__()
         channels, height, width_px = shape
-        steps = 0
-        while min(height, width_px) / 2 ** (steps + 1) >= 4:
+        steps = 1
+        while min(height, width_px) / 2 ** (steps + 1) >= _LEAST_SIDE:
             steps += 1
         self.shape = shape
         # Rounded up: what is too much is cut off at the end.
         self.start = (width, -(-height // 2**steps), -(-width_px // 2**steps))
-        self.expand = nn.Linear(features, width * self.start[1] * self.start[2])
+        self.expand = nn.Linear(features, math.prod(self.start))
         parts: list[nn.Module] = []
         have = width
-        for _ in range(steps):
+        for _ in range(steps - 1):
             want = max(have // 2, 16)
-            parts += [
-                nn.Upsample(scale_factor=2),
-                nn.Conv2d(have, want, 3, padding=1),
-                nn.GroupNorm(4, want),
-                nn.ReLU(),
-            ]
+            parts += [*_activation(have), nn.Conv2d(have, 4 * want, 3, padding=1), nn.PixelShuffle(2)]
             have = want
-        self.draw = nn.Sequential(*parts, nn.Conv2d(have, channels, 3, padding=1))
+        parts += [*_activation(have), nn.Conv2d(have, 4 * channels, 3, padding=1), nn.PixelShuffle(2)]
+        self.draw = nn.Sequential(*parts)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Map [N, D] to [N, C, H, W]."""
-        maps = self.expand(features).relu().view(-1, *self.start)
+        maps = self.expand(features).view(-1, *self.start)
         drawn: torch.Tensor = self.draw(maps).sigmoid()
         return drawn[..., : self.shape[1], : self.shape[2]]
+
+
+def _activation(channels: int) -> tuple[nn.Module, nn.Module]:
+    return nn.GroupNorm(math.gcd(4, channels), channels), nn.ReLU()

@@ -31,7 +31,8 @@ _OURS = """\
 Ours are means over seeds with two-sided 95% intervals; the difference is ours less the published figure.
 """
 _SHARED = """\
-Cells that several runs share are played once. All of them are on the [leaderboards](../leaderboards/README.md).
+Cells that several runs share are played once. All of them are on the
+[leaderboards](../leaderboards/README.md).
 """
 
 

@@ -12,9 +12,16 @@ import torch
 from privbench.core.errors import TrainingDiverged
 from privbench.core.seeds import derive_seed
 from privbench.models._deconvolution import Deconvolution
+from privbench.training.projection import Projection
 from privbench.training.restoration import restoration_loss
 
 Pairs = tuple[torch.Tensor, torch.Tensor]
+
+COMPONENTS = 256
+PATIENCE = 3
+DROPS = 3
+_DROP = 0.3
+_WARM_UP = 0.02
 
 
 @dataclass(frozen=True)
@@ -22,85 +29,102 @@ class TrainedDecoder:
     """A trained decoder.
 
     Attributes:
-        network: standardised features to images.
-        mean, deviation: [D], of the training features.
+        network: projected features to images.
+        projection: of the features.
         losses: mean training loss of each epoch.
         validation: validation loss of each epoch.
     """
 
     network: torch.nn.Module
-    mean: torch.Tensor
-    deviation: torch.Tensor
+    projection: Projection
     losses: tuple[float, ...]
     validation: tuple[float, ...]
 
     def decode(self, features: torch.Tensor, batch_size: int = 512) -> torch.Tensor:
         """Images [N, C, H, W] in [0, 1] for ``features`` [N, D]."""
-        standard = (features - self.mean) / self.deviation
+        rows = self.projection(features)
         with torch.inference_mode():
-            drawn = torch.cat([self.network(part) for part in torch.split(standard, batch_size)])
+            drawn = torch.cat([self.network(part) for part in torch.split(rows, batch_size)])
         return drawn.clone().float().clamp(0, 1)
 
 
 def train_decoder(
     pairs: Pairs,
     validation: Pairs,
-    epochs: int,
+    steps: int,
     seed: int,
     width: int = 64,
     batch_size: int = 32,
-    lr: float = 1e-3,
+    lr: float = 3e-3,
     on_epoch: Callable[[int, int], None] | None = None,
 ) -> TrainedDecoder:
-    """Train a decoder on (features [N, D], images [N, C, H, W]) and keep its best epoch.
+    """Train a decoder on (features [N, D], images [N, C, H, W]) until it stops improving; keep the best.
+
+    After three epochs without a better validation loss, training goes on from the best epoch with a
+    third of the learning rate, three times over.
 
     Args:
         pairs: to learn from.
         validation: pairs that choose the epoch.
-        epochs: passes over the pairs.
+        steps: gradient steps, at most; the learning rate falls to 0 over them (a cosine).
         seed: of weights and batch order.
         width: channels of the network's smallest map.
         batch_size: pairs in a step.
-        lr: learning rate of Adam at the start of a cosine decay.
-        on_epoch: called with (epochs done, epochs).
+        lr: learning rate of Adam at the start, after a short warm-up.
+        on_epoch: called with (steps done, steps).
 
     Raises:
         TrainingDiverged: the loss became NaN or infinite.
     """
     features, images = pairs
-    mean = features.double().mean(0).float()
-    deviation = features.double().std(0).float().clamp_min(1e-6)
-    shape = (images.shape[1], images.shape[2], images.shape[3])
-    with torch.random.fork_rng(devices=[]):
-        # Not torch.manual_seed, which would also reseed CUDA's generators.
-        torch.default_generator.manual_seed(derive_seed(seed, "weights"))
-        network = Deconvolution(features.shape[1], shape, width)
-    network = network.to(images.device)
-    inputs = (features - mean) / deviation
-    checked = (validation[0] - mean) / deviation
+    projection = Projection.fitted(features, COMPONENTS)
+    inputs, checked = projection(features), projection(validation[0])
+    network = _built(inputs.shape[1], images, seed, width)
     optimizer = torch.optim.Adam(network.parameters(), lr=lr)
     order = torch.Generator().manual_seed(derive_seed(seed, "order"))
     losses: list[float] = []
     curve: list[float] = []
     best = copy.deepcopy(network.state_dict())
-    for epoch in range(epochs):
-        optimizer.param_groups[0]["lr"] = lr * (1 + math.cos(math.pi * epoch / epochs)) / 2
+    done = stalled = drops = 0
+    while done < steps:
         total = torch.zeros((), device=images.device)
-        batches = torch.split(torch.randperm(len(images), generator=order).to(images.device), batch_size)
+        shuffled = torch.randperm(len(images), generator=order).to(images.device)
+        batches = torch.split(shuffled, batch_size)[: steps - done]
         for index in batches:
+            optimizer.param_groups[0]["lr"] = lr * _DROP**drops * _schedule(done / steps)
             optimizer.zero_grad()
             loss = restoration_loss(network(inputs[index]), images[index])
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             total += loss.detach()
+            done += 1
         losses.append(float(total) / len(batches))
         if not math.isfinite(losses[-1]):
-            raise TrainingDiverged(f"the decoder's loss became {losses[-1]} in epoch {epoch + 1}")
+            raise TrainingDiverged(f"the decoder's loss became {losses[-1]} in epoch {len(losses)}")
         with torch.inference_mode():
             curve.append(float(restoration_loss(network(checked), validation[1])))
         if curve[-1] == min(curve):
-            best = copy.deepcopy(network.state_dict())
+            best, stalled = copy.deepcopy(network.state_dict()), 0
+        else:
+            stalled += 1
         if on_epoch:
-            on_epoch(epoch + 1, epochs)
+            on_epoch(done, steps)
+        if stalled >= PATIENCE:
+            if drops == DROPS:
+                break
+            network.load_state_dict(best)
+            drops, stalled = drops + 1, 0
     network.load_state_dict(best)
-    return TrainedDecoder(network.eval(), mean, deviation, tuple(losses), tuple(curve))
+    return TrainedDecoder(network.eval(), projection, tuple(losses), tuple(curve))
+
+
+def _built(features: int, images: torch.Tensor, seed: int, width: int) -> torch.nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        # Not torch.manual_seed, which would also reseed CUDA's generators.
+        torch.default_generator.manual_seed(derive_seed(seed, "weights"))
+        network = Deconvolution(features, (images.shape[1], images.shape[2], images.shape[3]), width)
+    return network.to(images.device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def _schedule(done: float) -> float:
+    return min(1.0, done / _WARM_UP + 0.1) * (1 + math.cos(math.pi * done)) / 2

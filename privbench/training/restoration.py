@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +13,7 @@ from privbench.core.errors import TrainingDiverged
 from privbench.core.seeds import derive_seed
 from privbench.metrics.ssim import WINDOW, ssim
 from privbench.models._unet import UNet
+from privbench.training.blending import fit_blend
 
 Pairs = tuple[torch.Tensor, torch.Tensor]
 Estimate = Callable[[torch.Tensor], torch.Tensor]
@@ -40,7 +41,7 @@ class Restorer:
     network: torch.nn.Module
     estimate: Estimate
     prior: torch.Tensor
-    blend: tuple[float, float, float]
+    blend: tuple[float, ...]
     losses: tuple[float, ...]
     validation: tuple[float, ...]
 
@@ -155,7 +156,7 @@ def train_restorer(
             on_epoch(epoch + 1, epochs)
     network.load_state_dict(best)
     network.eval()
-    blend = _fit_blend(_terms(network, released, estimate, prior), originals)
+    blend = fit_blend(_terms(network, released, estimate, prior), originals)
     return Restorer(network, estimate, prior, blend, tuple(losses), tuple(curve))
 
 
@@ -167,16 +168,6 @@ def _terms(
         restored = correct(network, released, first, prior).clamp(0, 1)
     # Copies made outside inference mode, so that callers may go on computing with them.
     return restored.clone(), first.clone(), prior.expand_as(first)
-
-
-def _fit_blend(terms: Sequence[torch.Tensor], originals: torch.Tensor) -> tuple[float, float, float]:
-    columns = torch.stack([term.flatten() for term in terms], 1).double()
-    # Terms may depend on each other (all are constant images on noise): the least-norm solution.
-    solution = torch.linalg.pinv(columns.T @ columns, rtol=1e-9, hermitian=True) @ (
-        columns.T @ originals.flatten().double()
-    )
-    network, estimate, prior = solution.tolist()
-    return network, estimate, prior
 
 
 def _schedule(done: float) -> float:

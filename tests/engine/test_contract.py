@@ -95,7 +95,7 @@ def test_the_same_seed_gives_the_same_guess_wherever_it_is_played(session, isola
     here = attempt(session.executor, adversary_of(session, defense, attack, game))
     torch.manual_seed(12345)
     away = Session(session.setting, session.defender, session.referee, isolated)
-    there = attempt(away, adversary_of(session, defense, attack, game))
+    there = attempt(away.executor, adversary_of(session, defense, attack, game))
     assert torch.equal(here.guess, there.guess)
     assert here.queries == there.queries
     assert here.log == there.log
