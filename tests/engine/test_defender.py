@@ -98,7 +98,9 @@ class CountsFits(ImageDefense):
 FITS = []
 
 
-def test_the_same_fit_serves_the_deployment_and_the_shadows(tmp_path):
+def test_the_same_fit_serves_the_deployment_and_the_shadows(tmp_path, monkeypatch):
+    # In this process, where they are heard of.
+    monkeypatch.setenv("PRIVBENCH_WORKERS", "1")
     FITS.clear()
     defender = session_of(setting_of(epochs=1), Cache(tmp_path, pytest.fail)).defender
     deployment = defender.deploy(CountsFits())

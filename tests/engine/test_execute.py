@@ -176,7 +176,8 @@ def test_a_defense_that_breaks_later_fails_its_cells(session):
 class Refusing:
     """An executor that plays nothing."""
 
-    flags = ("refused",)
+    def __init__(self, flags=InProcess.flags):
+        self.flags = flags
 
     def start(self):
         """Nothing to start."""
@@ -189,14 +190,24 @@ def test_a_kept_guess_is_scored_again_and_not_played_again(session):
     cell = cell_of("pixelate", "window-mean", "reconstruction")
     first = execute(session, cell)
     again = execute(replace(session, executor=Refusing()), cell)
-    cost = {"cost": first.record.cost}
-    assert again.record.model_copy(update=cost) == first.record
+    names = [name for name in type(first.record).model_fields if name != "cost"]
+    assert {n: getattr(again.record, n) for n in names} == {n: getattr(first.record, n) for n in names}
     assert again.record.cost.attack_seconds == first.record.cost.attack_seconds
     assert again.record.flags == first.record.flags == InProcess.flags
     for metric, columns in first.columns.items():
         assert all(torch.equal(columns[name], again.columns[metric][name]) for name in columns)
-    fresh = cell_of("pixelate[block=7]", "window-mean", "reconstruction")
+    fresh = cell_of("pixelate[block=14]", "window-mean", "reconstruction")
     assert execute(replace(session, executor=Refusing()), fresh).record.reason == "was asked to play"
+
+
+def test_a_guess_with_remarks_does_not_pass_for_one_without(either):
+    cell = cell_of("pixelate[block=7]", "window-mean", "reconstruction")
+    flags = execute(either, cell).record.flags
+    assert flags == either.executor.flags
+    strict = execute(replace(either, executor=Refusing(flags=())), cell).record
+    assert (strict.status == "ok") == (flags == ())
+    if flags == ():
+        assert execute(replace(either, executor=Refusing()), cell).record.flags == ()
 
 
 def test_a_record_holds_what_makes_it_checkable(session):
