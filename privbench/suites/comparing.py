@@ -11,8 +11,8 @@ from privbench.rating.board import Board, make_boards
 from privbench.rating.cell_rows import CellRow
 from privbench.rating.grouping import BoardKey
 from privbench.report.results import Results
-from privbench.suites.planning import Target
 from privbench.suites.suite_file import FigureTable
+from privbench.suites.targets import Target
 
 Status = Literal["ok", "not run", "failed", "not applicable", "not measured"]
 

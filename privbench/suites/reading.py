@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from privbench.core.errors import UserError, unknown
 from privbench.core.method import expected
 from privbench.core.selector import format_value
+from privbench.suites.places import place_of
 from privbench.suites.suite_file import FigureTable, RunTable, SuiteFile
 
 if TYPE_CHECKING:
@@ -71,11 +72,6 @@ def read_suite(suite: str | Path) -> Suite:
         return Suite(path.stem, file, SuiteFile.model_validate(content))
     except ValidationError as error:
         raise UserError(_told(file, error)) from None
-
-
-def place_of(file: str, table: str, number: int | None = None) -> str:
-    """Where in ``file``: ``mine.toml, [[run]] 2``; numbers count from 0 in and from 1 out."""
-    return f"{file}, [{table}]" if number is None else f"{file}, [[{table}]] {number + 1}"
 
 
 def _told(file: str, error: ValidationError) -> str:

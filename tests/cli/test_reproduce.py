@@ -77,7 +77,7 @@ def test_a_file_gives_the_records_of_the_same_command_line(tmp_path):
     assert (one.returncode, two.returncode) == (0, 0), one.stderr + two.stderr
     assert without_cost(one.stdout) == without_cost(two.stdout) != []
 
-    again = cli("reproduce", "good.toml", "--out", "one", "--device", "cpu", "--quiet", cwd=tmp_path)
+    again = cli("reproduce", "good.toml", "--out", "one", "--in-process", "--quiet", cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     assert "1 cell (1 from earlier runs)" in again.stdout
     assert "one/suites/good.md" in again.stdout

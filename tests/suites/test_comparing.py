@@ -12,8 +12,8 @@ from privbench.rating.grouping import BoardKey
 from privbench.report.results import Results
 from privbench.suites.comparing import compare, in_unit
 from privbench.suites.page import suite_csv
-from privbench.suites.planning import Target
 from privbench.suites.suite_file import FigureTable
+from privbench.suites.targets import Target
 
 BOARD = BoardKey("toy", "cnn", "small", PROTOCOL_VERSION)
 
