@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import re
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import privbench
@@ -31,9 +32,18 @@ def trace_of(error: BaseException, methods: Iterable[Method]) -> tuple[tuple[str
     remote = str(error.__cause__) if type(error.__cause__).__name__ == "_RemoteTraceback" else ""
     frames += [(file, int(line), name) for file, line, name in _REMOTE_LINE.findall(remote)]
     places = [f"{_short(file)}:{line} in {name}" for file, line, name in frames]
-    files = {inspect.getfile(type(method)) for method in methods}
+    files = {file for method in methods for file in _files(type(method))}
     own = [place for place, frame in zip(places, frames, strict=True) if frame[0] in files]
     return tuple(places[-_KEPT:]), (own or places or [""])[-1]
+
+
+def _files(cls: type[Method]) -> Iterator[str]:
+    """The files of a class as tracebacks name them, also where it was typed in or came as code."""
+    with contextlib.suppress(TypeError, OSError):
+        yield inspect.getfile(cls)
+    for value in vars(cls).values():
+        if inspect.isfunction(value):
+            yield value.__code__.co_filename
 
 
 def _short(file: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import torch
 
@@ -15,7 +15,9 @@ from privbench.core.records import Cell
 from privbench.rating.challenges import SharedChallenge
 from privbench.rating.metric_lookup import find_metric, metric_order
 from privbench.stats.between_seeds import seed_average
-from privbench.store.results import Result
+
+if TYPE_CHECKING:
+    from privbench.store.results import Result
 
 
 class Pairing(NamedTuple):

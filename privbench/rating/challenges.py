@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import torch
 
 from privbench.core.errors import DataError
 from privbench.stats.bootstrap import challenge_weights
-from privbench.store.results import Result
+
+if TYPE_CHECKING:
+    from privbench.store.results import Result
 
 
 class SharedChallenge:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from privbench.core.errors import DataError
 from privbench.core.file_names import slug
 from privbench.core.records import Record
 from privbench.core.scale import Scale
-from privbench.store.results import Result
+
+if TYPE_CHECKING:
+    from privbench.store.results import Result
 
 
 class BoardKey(NamedTuple):

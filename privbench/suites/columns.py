@@ -25,7 +25,11 @@ class _Ours(Form[Comparison]):
 
     def text(self, value: Comparison) -> str:
         told = f"{value.status}: {value.reason}" if value.reason else value.status
-        return _with_unit(spread(value.ours), value) if value.ours else told
+        return spread(value.ours) if value.ours else told
+
+    def markdown(self, value: Comparison) -> str:
+        # The brackets of an interval are no link.
+        return self.text(value) if value.ours else super().markdown(value)
 
     def csv(self, value: Comparison) -> list[str]:
         return [*Measured().csv(value.ours), value.status, value.reason]
@@ -43,11 +47,6 @@ class _Difference(Number):
 
     def text(self, value: float | None) -> str:
         return "" if value is None else f"+{number(value)}" if value > 0 else number(value)
-
-
-def _with_unit(text: str, comparison: Comparison) -> str:
-    unit = comparison.published.unit
-    return f"{text} {unit}" if text and unit else text
 
 
 def comparison_columns() -> list[ComparisonColumn]:
@@ -68,7 +67,8 @@ def comparison_columns() -> list[ComparisonColumn]:
         Column(_Named(), lambda c: c.target.pairing.defense, markdown="Defense", csv=("defense",)),
         Column(_Named(), lambda c: c.target.pairing.attack, markdown="Attack", csv=("attack",)),
         Column(Words(), lambda c: c.target.pairing.game, csv=("game",)),
-        Column(Words(), _metric, markdown="Figure", csv=("metric",)),
+        Column(Words(), _metric_in_unit, markdown="Figure"),
+        Column(Words(), _metric, csv=("metric",)),
         Column(Words(), lambda c: c.published.unit or c.target.unit, csv=("unit",)),
         Column(
             _Published(), lambda c: c.published.value, markdown="Published", csv=("published",), notes=told
@@ -82,5 +82,8 @@ def comparison_columns() -> list[ComparisonColumn]:
 
 def _metric(comparison: Comparison) -> str:
     part, metric = comparison.target.part, comparison.target.metric
-    named = metric if part == "figures" else f"{part}:{metric}"
-    return f"{named}, {comparison.published.unit}" if comparison.published.unit else named
+    return metric if part == "figures" else f"{part}:{metric}"
+
+
+def _metric_in_unit(comparison: Comparison) -> str:
+    return ", ".join(filter(None, (_metric(comparison), comparison.published.unit)))

@@ -79,8 +79,9 @@ def place_of(file: str, table: str, number: int | None = None) -> str:
 
 
 def _told(file: str, error: ValidationError) -> str:
-    """The first thing that is wrong, with file, table and key."""
-    detail = error.errors(include_url=False)[0]
+    """What is wrong first, with file, table and key; a misspelt key comes before the missing one."""
+    found = error.errors(include_url=False)
+    detail = next((each for each in found if each["type"] == "extra_forbidden"), found[0])
     place, names, table = file, list(detail["loc"]), ""
     if names and names[0] in _TABLES and len(names) > 1:
         table = str(names.pop(0))

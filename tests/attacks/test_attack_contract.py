@@ -32,7 +32,7 @@ VARIANTS = [
     "restoration[aim=ssim]",
     "loss-threshold[queries=3]",
 ]
-CHEAPER = {"classifier": "classifier[epochs=2]", "decoder": "decoder[epochs=2,width=16]"}
+CHEAPER = {"classifier": "classifier[epochs=2]", "decoder": "decoder[steps=20,width=16]"}
 """What takes long at its defaults, which the engine's contract plays."""
 ALL = [*(CHEAPER.get(name, name) for name in NAMES), *VARIANTS]
 TARGETS = {"attribute": [("class",), ("odd", "low")]}
@@ -161,7 +161,7 @@ def test_refuses_unknown_parameters(name: str) -> None:
     "selector",
     [
         "attribute[strengths=0]",
-        "decoder[epochs=0]",
+        "decoder[steps=0]",
         "gradient-inversion[steps=0]",
         "linkage[probes=3]",
         "loss-threshold[queries=0]",

@@ -15,7 +15,7 @@ from privbench.report.columns.defenses import defense_columns
 from privbench.report.columns.forms import Selector, Words
 from privbench.report.columns.number_forms import LEAKAGE, Guarantee, Leakage, Number, Queries
 from privbench.report.writers import console as console_writer
-from privbench.report.writers.csv import _lay_out as csv_of
+from privbench.report.writers.csv import lay_out_csv as csv_of
 from privbench.report.writers.markdown_table import Notes, lay_out
 
 
