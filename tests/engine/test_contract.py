@@ -24,7 +24,7 @@ ATTACKS = [cell for cell in CELLS if cell[0] != FLOOR]
 CHANCE = {"membership": 0.5, "linkage": 0.5, "attribute": 0}
 PLAIN = ["pixelate", "plain-encoder", "fedavg[rounds=2,epochs=1]", "none"]
 """Defenses that are fitted quickly; the first that exposes what an attack needs is taken."""
-CHEAPER = {"decoder": "decoder[epochs=2]"}
+CHEAPER = {"decoder": "decoder[steps=20]"}
 """What takes long at its defaults, to be played twice."""
 
 
