@@ -9,6 +9,7 @@ import torch
 _CHUNK = 512
 _CONTEST = 2**24
 _TINY = 1e-12
+_SLOPES_VARIANCE = 0.01
 
 
 def sorted_windows(images: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
@@ -41,13 +42,19 @@ class Expectation:
 
     @classmethod
     def fitted(cls, originals: torch.Tensor, releases: torch.Tensor) -> Expectation:
-        """The least-squares lines of ``releases`` on ``originals``, both [N, D]."""
+        """The lines of ``releases`` on ``originals``, both [N, D], by shrunken least squares.
+
+        A slope leans on that of all numbers together as far as its own is uncertain: a pixel that is lit
+        in one of a thousand originals says nothing by itself.
+        """
         x, y = originals.double(), releases.double()
-        centred = x - x.mean(0)
-        variance = centred.square().mean(0)
-        covariance = (centred * y).mean(0)
-        slope = torch.where(variance > 1e-12, covariance / variance.clamp_min(1e-12), 0)
-        return cls(slope, y.mean(0) - slope * x.mean(0))
+        centred, means = x - x.mean(0), y.mean(0)
+        variance, covariance = centred.square().mean(0), (centred * y).mean(0)
+        pooled = covariance.sum() / variance.sum().clamp_min(_TINY)
+        unexplained = (y - means - pooled * centred).square().mean()
+        weight = (unexplained / (len(x) * _SLOPES_VARIANCE)).clamp_min(_TINY)
+        slope = (covariance + weight * pooled) / (variance + weight)
+        return cls(slope, means - slope * x.mean(0))
 
     def __call__(self, originals: torch.Tensor) -> torch.Tensor:
         """The expected releases, float64 [N, D]."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import warnings
 from typing import ClassVar
 
 import torch
@@ -14,6 +16,8 @@ from privbench.games._priors import auxiliary_targets
 from privbench.games.attribute import AttributeAttack, AttributeChallenge
 
 _HELD_OUT = 5
+_COMPONENTS = 512
+_ITERATIONS = 300
 
 
 @register("attribute")
@@ -21,8 +25,8 @@ class Attribute(AttributeAttack):
     """A logistic regression on the encoder's features for each attribute.
 
     It learns from auxiliary images, whose features it asks the encoder for. How strongly it is
-    regularised is chosen by Matthews' coefficient on a held-out fifth (other people, where they are
-    known); then it learns again from all.
+    regularised, and whether rare values count as much as common ones, is chosen by Matthews'
+    coefficient on a held-out fifth (other people, where they are known); then it learns again from all.
     """
 
     source: ClassVar[str] = (
@@ -43,38 +47,47 @@ class Attribute(AttributeAttack):
         """
         from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-        known = view.features(view.auxiliary.images.to(view.device)).cpu().double()
+        from privbench.training.projection import Projection
+
+        known = view.features(view.auxiliary.images.to(view.device))
         values = auxiliary_targets(view, challenge.targets).cpu()
         held, train = (part.cpu() for part in held_out(view, "attribute", _HELD_OUT))
-        released = challenge.released.cpu().double()
-        candidates = [10.0 ** (power - 3) for power in range(self.strengths)]
+        projection = Projection.fitted(known, _COMPONENTS)
+        rows, released = (
+            projection(features).cpu().double() for features in (known, challenge.released.to(view.device))
+        )
+        strengths = [10.0 ** (power - 3) for power in range(self.strengths)]
+        candidates = list(itertools.product(strengths, (None, "balanced")))
         columns = []
         # One thread, so that sums are added in the same order on every machine.
         with threadpool_limits(limits=1):
             for number, name in enumerate(challenge.targets):
                 column = values[:, number]
                 scores = [
-                    _mcc(column[held], _fitted(known[train], column[train], strength, known[held]))
-                    for strength in candidates
+                    _mcc(column[held], _fitted(rows[train], column[train], choice, rows[held]))
+                    for choice in candidates
                 ]
                 view.log[f"validation-{name}"] = scores
                 best = candidates[scores.index(max(scores))]
-                columns.append(_fitted(known, column, best, released))
+                columns.append(_fitted(rows, column, best, released))
+                view.progress(number + 1, len(challenge.targets), "attributes")
         return torch.stack(columns, 1)
 
 
 def _fitted(
-    features: torch.Tensor, values: torch.Tensor, strength: float, asked: torch.Tensor
+    rows: torch.Tensor, values: torch.Tensor, choice: tuple[float, str | None], asked: torch.Tensor
 ) -> torch.Tensor:
-    """The likeliest values of ``asked`` by a regression on ``features``, int64 [N]."""
+    """The likeliest values of ``asked`` by a regression of ``values`` on ``rows``, int64 [N]."""
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
 
     if bool((values == values[0]).all()):
         return torch.full((len(asked),), int(values[0]))
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=300))
-    model.fit(features.numpy(), values.numpy())
+    model = LogisticRegression(C=choice[0], class_weight=choice[1], max_iter=_ITERATIONS)
+    with warnings.catch_warnings():
+        # Where a weak regularisation separates the classes, the last digits of its weights say nothing.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(rows.numpy(), values.numpy())
     return torch.from_numpy(model.predict(asked.numpy())).long()
 
 

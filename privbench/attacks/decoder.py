@@ -36,7 +36,7 @@ class Decoder(ReconstructionAttack):
 
     aim: Literal["mse", "ssim"] = Field("mse", description="the figure that the guess is made for")
     steps: int | None = Field(
-        None, ge=1, le=1_000_000, description="gradient steps, at most; by scale 300, 1500 or 20000"
+        None, ge=1, le=1_000_000, description="gradient steps, at most; by scale 200, 1500 or 20000"
     )
     width: int = Field(64, ge=8, le=1024, description="channels of the smallest map")
     flip: bool = Field(False, description="copies are mirrored at random too, as faces may be")
@@ -45,7 +45,7 @@ class Decoder(ReconstructionAttack):
         """Decoded images, float32 [N, C, H, W] in [0, 1].
 
         Raises:
-            TrainingDiverged: the loss became NaN or infinite.
+            TrainingDiverged: a drawn image became NaN or infinite.
             UserError: fewer than ten auxiliary images.
         """
         from privbench.training.blending import fit_blend
@@ -61,7 +61,7 @@ class Decoder(ReconstructionAttack):
         decoder = train_decoder(
             pairs,
             validation,
-            steps=self.steps or by_scale(view.scale, 300, 1500, 20_000),
+            steps=self.steps or by_scale(view.scale, 200, 1500, 20_000),
             seed=view.seed("decoder"),
             width=self.width,
             on_epoch=lambda done, total: view.progress(done, total, "decoder"),

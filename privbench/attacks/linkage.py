@@ -13,7 +13,9 @@ from privbench.core.registry import register
 from privbench.core.view import AdversaryView
 from privbench.games.linkage import LinkageAttack, LinkageChallenge
 
-_PROBES = 600
+_PROBES = 2000
+_PROBED_NUMBERS = 2**27
+_EXACT = 1e-3
 _ANEW, _EXPECTED = 1, 2
 """How candidates are compared, 0 being as they are: the numbers in the record's ``comparison``."""
 
@@ -37,7 +39,8 @@ class Linkage(LinkageAttack):
 
     def guess(self, view: AdversaryView, challenge: LinkageChallenge) -> torch.Tensor:
         """By how much each candidate leads for a release, float64 [N]."""
-        known = view.auxiliary.images[: self.probes].to(view.device)
+        images = view.auxiliary.images
+        known = images[: max(2, min(self.probes, _PROBED_NUMBERS // images[0].numel()))].to(view.device)
         size, way, expected = self._chosen(view, known)
         images = challenge.images.to(view.device)
         queries = sorted_windows(view.simulate(images, "candidates") if way == _ANEW else images, size)
@@ -70,10 +73,13 @@ class Linkage(LinkageAttack):
 def separation(scores: torch.Tensor, inside: torch.Tensor) -> tuple[float, float]:
     """How well ``scores`` [N] tell who is ``inside``, bool [N]: AUC, then the gap at its limit.
 
-    The gap, from the highest outside to the lowest inside but for a hundredth of each, tells apart the
-    comparisons that all reach an AUC of 1 on few images: one with more room keeps it on more of them.
+    The gap, from the highest outside to the lowest inside but for a hundredth of each, in standard
+    deviations, tells apart the comparisons that all reach an AUC of 1 on few images: one with more room
+    keeps it on more of them, and one that is exact has no deviation at all.
     """
     from sklearn.metrics import roc_auc_score
 
-    gap = scores[inside].quantile(0.01) - scores[~inside].quantile(0.99)
-    return float(roc_auc_score(inside, scores)), round(float(gap), 6)
+    within, without = scores[inside], scores[~inside]
+    gap = float(within.quantile(0.01) - without.quantile(0.99))
+    spread = float((within.var(correction=0) + without.var(correction=0)).sqrt())
+    return float(roc_auc_score(inside, scores)), round(gap / max(spread, _EXACT), 3)

@@ -21,6 +21,7 @@ from privbench.engine.fitting import Progress, Recipe, fit_shadows, shadow_seeds
 from privbench.engine.keys import FITTING, code_of, libraries_of
 from privbench.engine.setting import Setting
 from privbench.store.cache import Cache
+from privbench.surfaces.features import encoded
 from privbench.training.modules import build_defended, load_defended
 
 _WAVE = 32
@@ -142,6 +143,9 @@ class Defender:
             from privbench.training.per_sample import check_private
 
             check_private(s.model, module)
+        if callable(getattr(defense, "encode", None)):
+            keys = defense.keys(0, len(few), self.device)
+            encoded(defense, s.model, module.to(self.device).eval(), few.images, keys)
 
 
 def _digest(data: LabelledImages) -> str:

@@ -74,7 +74,7 @@ def train_decoder(
         on_epoch: called with (steps done, steps).
 
     Raises:
-        TrainingDiverged: the loss became NaN or infinite.
+        TrainingDiverged: a drawn image became NaN or infinite.
     """
     features, images = pairs
     projection = Projection.fitted(features, COMPONENTS)
@@ -93,14 +93,15 @@ def train_decoder(
         for index in batches:
             optimizer.param_groups[0]["lr"] = lr * _DROP**drops * _schedule(done / steps)
             optimizer.zero_grad()
-            loss = restoration_loss(network(inputs[index]), images[index])
+            drawn = network(inputs[index])
+            if not torch.isfinite(drawn).all():
+                raise TrainingDiverged(f"a drawn image became NaN or infinite in epoch {len(losses) + 1}")
+            loss = restoration_loss(drawn, images[index])
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             total += loss.detach()
             done += 1
         losses.append(float(total) / len(batches))
-        if not math.isfinite(losses[-1]):
-            raise TrainingDiverged(f"the decoder's loss became {losses[-1]} in epoch {len(losses)}")
         with torch.inference_mode():
             curve.append(float(restoration_loss(network(checked), validation[1])))
         if curve[-1] == min(curve):

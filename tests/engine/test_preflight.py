@@ -4,7 +4,7 @@ import pytest
 from sessions import session_of, setting_of
 
 from privbench.core import registry
-from privbench.core.defense import ImageDefense
+from privbench.core.defense import EncoderDefense, ImageDefense
 from privbench.core.errors import UserError
 from privbench.core.registry import register
 from privbench.engine.executors.in_process import InProcess
@@ -62,3 +62,42 @@ def test_a_task_that_the_data_do_not_say_is_refused_before_the_run(tmp_path):
     with pytest.raises(UserError, match="attributes"):
         list(run_plan(plan, "cpu", tmp_path, InProcess(), warn=pytest.fail))
     assert not list(tmp_path.rglob("*.json"))
+
+
+def test_an_unknown_layer_is_refused_before_the_run(tmp_path):
+    plan = make_plan(["plain-encoder[layer=stagee1]"], ["attribute"], scale="smoke", controls=False)
+    with pytest.raises(UserError, match=r"unknown layer 'stagee1'.*Did you mean 'stage1'"):
+        list(run_plan(plan, "cpu", tmp_path, InProcess(), warn=pytest.fail))
+    assert not list(tmp_path.rglob("*.json"))
+    assert not list(tmp_path.rglob("*.safetensors"))
+
+
+FEATURES = {
+    "flat": lambda images: images.flatten(),
+    "map": lambda images: images,
+    "double": lambda images: images.flatten(1).double(),
+    "rows": lambda images: images.flatten(1)[1:],
+    "nan": lambda images: images.flatten(1) * float("nan"),
+}
+
+
+class Encoder(EncoderDefense):
+    """Encodes to something else than was asked for."""
+
+    registry_name = "encodes-otherwise"
+    how: str = "nan"
+
+    def encode(self, model, module, images, keys):
+        return FEATURES[self.how](images)
+
+
+@pytest.mark.parametrize("how", FEATURES)
+def test_a_broken_encoder_is_refused_before_the_run(defender, how):
+    with pytest.raises(UserError, match="encode returned"):
+        check(defender, Encoder(how=how))
+
+
+@pytest.mark.parametrize("name", ["resnet", "vit"])
+def test_encoders_of_other_models_pass(shared_cache, name):
+    defender = session_of(setting_of(model=name), shared_cache).defender
+    defender.check(registry.create("defense", "plain-encoder"))
