@@ -74,7 +74,9 @@ class Isolated:
         blob, tensors = packed(content, methods, import_path())
         with self._server.spawn(f"{_GUEST}:main") as child:
             try:
-                child.channel.send(Message("start", {"files": plugin_files()}, tensors, blob), self._timeout)
+                child.channel.send(
+                    Message("start", {"files": plugin_files(methods)}, tensors, blob), self._timeout
+                )
                 return self._served(child, adversary)
             except ChannelTimeout as error:
                 raise AttackFailed(

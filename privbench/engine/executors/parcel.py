@@ -74,9 +74,14 @@ def unpacked(content: bytes, tensors: dict[str, torch.Tensor]) -> Any:
     return _Unpacker(content, tensors).load()
 
 
-def plugin_files() -> list[str]:
-    """The files of the plugins that are loaded here; the other side loads them before it unpacks."""
-    return [str(path) for path in loaded_files()]
+def plugin_files(methods: Iterable[Method]) -> list[str]:
+    """The files at paths that ``methods`` come from; the other side loads them before it unpacks.
+
+    No others that were loaded here: one may have gone or been broken since.
+    """
+    modules = {cls.__module__ for method in methods for cls in type(method).__mro__}
+    origins = {getattr(sys.modules.get(name), "__file__", None) for name in modules}
+    return [str(path) for path in loaded_files() if str(path) in origins]
 
 
 def _make_portable(name: str, path: Sequence[str]) -> None:
