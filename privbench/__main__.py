@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from privbench.cli import interrupt
+from privbench.core.allocator import keep_freed_memory
 from privbench.core.lazy import defer
 
 
@@ -11,6 +12,7 @@ def main() -> None:
     interrupt.watch()
     try:
         defer("torch")
+        keep_freed_memory()
         from privbench.cli.app import run_app
     except KeyboardInterrupt:
         interrupt.leave()

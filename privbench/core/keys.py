@@ -21,14 +21,15 @@ _MIX_2 = -7723592293110705685  # 0x94D049BB133111EB
 
 
 def _shift_right(values: torch.Tensor, bits: int) -> torch.Tensor:
-    return (values >> bits) & ((1 << (64 - bits)) - 1)
+    return (values >> bits).bitwise_and_((1 << (64 - bits)) - 1)
 
 
 def mix(values: torch.Tensor) -> torch.Tensor:
     """SplitMix64's finaliser on signed 64-bit integers: a bijection that scatters every bit."""
-    values = (values ^ _shift_right(values, 30)) * _MIX_1
-    values = (values ^ _shift_right(values, 27)) * _MIX_2
-    return values ^ _shift_right(values, 31)
+    # In place from the second step on: new memory would cost as much as the arithmetic.
+    values = _shift_right(values, 30).bitwise_xor_(values).mul_(_MIX_1)
+    values = _shift_right(values, 27).bitwise_xor_(values).mul_(_MIX_2)
+    return _shift_right(values, 31).bitwise_xor_(values)
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ def sources(*roots: Root) -> frozenset[Path]:
     Raises:
         UserError: a file is gone or is not Python, or a class has neither a file nor a text.
     """
-    return frozenset(Path(module.path) for module in _Use(roots).modules)
+    return frozenset(Path(module.path) for module in Use(roots).modules)
 
 
 def code_hash(*roots: Root) -> str:
@@ -51,11 +51,7 @@ def code_hash(*roots: Root) -> str:
     Raises:
         UserError: as ``sources``; or a class without a file names a value that cannot be hashed.
     """
-    use = _Use(roots)
-    parts = {(module.name, imports(module.path).digest) for module in use.modules}
-    parts |= {(typed.name, hashlib.sha256(typed.text.encode()).digest()) for typed in use.typed}
-    lines = (os.fsencode(name) + b"\0" + digest for name, digest in sorted(parts))
-    return hashlib.sha256(b"".join(lines)).hexdigest()[:32]
+    return Use(roots).code_hash()
 
 
 def libraries(*roots: Root) -> dict[str, str]:
@@ -66,14 +62,14 @@ def libraries(*roots: Root) -> dict[str, str]:
     Raises:
         UserError: as ``sources``.
     """
-    found = {each for name in _Use(roots).foreign for each in distributions(name)}
-    return {name: version(name) for name in sorted(found - NO_FIGURES)}
+    return Use(roots).libraries()
 
 
-class _Use:
+class Use:
     """All that ``roots`` use: ``modules``, ``typed`` texts and ``foreign`` top-level names."""
 
     def __init__(self, roots: tuple[Root, ...]) -> None:
+        """Follow the imports; raises as ``sources`` does."""
         self._finder = Finder()
         self.modules: set[Module] = set()
         start = Roots()
@@ -85,6 +81,18 @@ class _Use:
         for importer, reference in start.references:
             self._add(self._follow(importer, reference)[0])
         self.foreign = start.foreign | self._finder.foreign
+
+    def code_hash(self) -> str:
+        """See the function of this name."""
+        parts = {(module.name, imports(module.path).digest) for module in self.modules}
+        parts |= {(typed.name, hashlib.sha256(typed.text.encode()).digest()) for typed in self.typed}
+        lines = (os.fsencode(name) + b"\0" + digest for name, digest in sorted(parts))
+        return hashlib.sha256(b"".join(lines)).hexdigest()[:32]
+
+    def libraries(self) -> dict[str, str]:
+        """See the function of this name."""
+        found = {each for name in self.foreign for each in distributions(name)}
+        return {name: version(name) for name in sorted(found - NO_FIGURES)}
 
     def _add(self, modules: list[Module]) -> None:
         waiting = list(modules)

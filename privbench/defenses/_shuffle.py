@@ -9,8 +9,8 @@ import torch
 
 from privbench.core.keys import Keys
 
-CHUNK_VALUES = 1 << 20
-"""Values worked on at once on a CPU: bounds memory and stays near the caches."""
+CHUNK_VALUES = 1 << 18
+"""Values worked on at once on a CPU: bounds memory and stays in the caches."""
 ACCELERATOR_CHUNKS = 32
 """How many times as many an accelerator takes, to be busy."""
 

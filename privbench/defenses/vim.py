@@ -13,10 +13,10 @@ from privbench.core.keys import Keys
 from privbench.core.registry import register
 from privbench.defenses._adaptive import default_region, shuffle_adaptively
 from privbench.defenses._released import shuffle_offline, shuffle_online
-from privbench.defenses._shuffle import CHUNK_VALUES, common_divisors, in_chunks, shuffle_blocks
+from privbench.defenses._shuffle import common_divisors, in_chunks, shuffle_blocks
 
 # The variants that look at the images hold several float64 copies of a chunk.
-_CHUNK = CHUNK_VALUES // 8
+_CHUNK = 1 << 17
 _ONLINE_REDRAWS = 10
 
 Window = int | Literal["entire", "adaptive"]

@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from privbench.core.defense import Defense, TrainingDefense
 from privbench.core.deployment import Deployment
+from privbench.core.errors import CannotWrite
 from privbench.core.hashing import text_hash
 from privbench.core.images import LabelledImages
 from privbench.core.protection import model_inputs, protected
 from privbench.core.training import TrainedModel
 from privbench.engine import seeds
-from privbench.engine.fitting import Progress, Recipe, fit_shadows, shadow_seeds
+from privbench.engine.fit_many import fit_many
+from privbench.engine.fitting import Fit, Progress, Recipe, fit_one, shadow_fit, shadow_seeds
 from privbench.engine.keys import FITTING, code_of, libraries_of
 from privbench.engine.setting import Setting
 from privbench.store.cache import Cache
 from privbench.surfaces.features import encoded
 from privbench.training.modules import build_defended, load_defended
-
-_WAVE = 32
-_WAVE_BYTES = 2**31
 
 
 @dataclass
@@ -70,16 +71,42 @@ class Defender:
 
     def fit(self, defense: Defense) -> TrainedModel:
         """The fitted ``defense``, from the cache where it is there."""
-        path = self.cache.path("targets", {**self.identity(defense), "part": "target"})
+        path = self._target_path(defense)
         if found := self.cache.load_model(path):
             return found
-        root = self.setting.seed
-        trainer = self.recipe.trainer(
-            seeds.target(root), seeds.defender_key(root), self.progress, "target model"
-        )
-        trained = defense.fit(self.private, self.auxiliary, trainer)
+        trained = fit_one(self._target(defense), self.recipe, self.progress)
         self.cache.save_model(path, trained)
         return trained
+
+    def fit_all(self, defenses: Iterable[Defense]) -> None:
+        """Fit the ``defenses`` together, on all cores, into the cache.
+
+        Where one fails, what is left is fitted when it is needed, and the failure told there.
+        """
+        missing = [defense for defense in defenses if not self._target_path(defense).exists()]
+        if len(missing) < 2:
+            return
+        trained = 0
+
+        def keep(index: int, model: TrainedModel) -> None:
+            nonlocal trained
+            trained += 1
+            self.cache.save_model(self._target_path(missing[index]), model)
+            self.progress(trained, len(missing), "target models")
+
+        try:
+            fit_many([self._target(defense) for defense in missing], self.recipe, keep)
+        except (CannotWrite, KeyboardInterrupt):
+            raise
+        except BaseException:  # noqa: BLE001, S110 - a defense's code may raise anything
+            pass
+
+    def _target(self, defense: Defense) -> Fit:
+        root = self.setting.seed
+        return Fit(defense, self.private, self.auxiliary, seeds.target(root), seeds.defender_key(root))
+
+    def _target_path(self, defense: Defense) -> Path:
+        return self.cache.path("targets", {**self.identity(defense), "part": "target"})
 
     def deploy(self, defense: Defense) -> Deployment:
         """The fitted ``defense`` in service; one for all cells of the seed."""
@@ -112,18 +139,14 @@ class Defender:
         ]
         fitted = {k: found for k, path in enumerate(paths) if (found := self.cache.load_model(path))}
         missing = [k for k in range(count) if k not in fitted]
-        # Each job of a wave holds its own half of the data, protected.
-        versions = defense.versions if isinstance(defense, TrainingDefense) else 1
-        size = max(1, min(_WAVE, _WAVE_BYTES // max(1, data.images.nbytes * versions // 2)))
-        for start in range(0, len(missing), size):
-            wave = missing[start : start + size]
 
-            def keep(index: int, model: TrainedModel, wave: list[int] = wave) -> None:
-                fitted[wave[index]] = model
-                self.cache.save_model(paths[wave[index]], model)
-                self.progress(len(fitted), count, "shadow models")
+        def keep(index: int, model: TrainedModel) -> None:
+            fitted[missing[index]] = model
+            self.cache.save_model(paths[missing[index]], model)
+            self.progress(len(fitted), count, "shadow models")
 
-            fit_shadows(defense, self.recipe, data, self.auxiliary, [drawn[k] for k in wave], keep)
+        fits = [shadow_fit(defense, data, self.auxiliary, drawn[k]) for k in missing]
+        fit_many(fits, self.recipe, keep)
         return [fitted[k] for k in range(count)]
 
     def check(self, defense: Defense) -> None:

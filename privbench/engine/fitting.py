@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -15,7 +15,6 @@ from privbench.core.task import Task
 from privbench.core.trainer import Trainer, silent
 from privbench.core.training import TrainedModel, TrainingConfig, TrainingJob
 from privbench.training.environment import one_thread
-from privbench.training.many import train_many
 from privbench.training.train import train
 
 Progress = Callable[[int, int, str], None]
@@ -68,54 +67,47 @@ def training_keys(seed: int) -> int:
     return derive_seed(seed, "keys")
 
 
-def fit_shadows(
-    defense: Defense,
-    recipe: Recipe,
-    data: LabelledImages,
-    public: LabelledImages,
-    seeds: Sequence[int],
-    done: Callable[[int, TrainedModel], None],
-) -> None:
-    """Fit ``defense`` to a random half of ``data`` for each of ``seeds``.
+@dataclass(frozen=True)
+class Fit:
+    """One fit that is to be made.
 
-    Defenses whose fit is one training are trained together; others on a CPU in as many processes as
-    ``worker_count`` says, and one by one on CUDA. The models do not depend on which.
-
-    Args:
-        defense: the public algorithm.
-        recipe: how models are taught.
-        data: the shadows' pool.
-        public: what a defense may use beside its data.
-        seeds: of ``shadow_seeds``.
-        done: called with the number of a seed and its model as soon as it is fitted; the order is that of
-            finishing.
+    Attributes:
+        private: the data that the defense protects, of which it gets the ``members``.
+        members: bool [N]; None for all.
+        public: what it may use beside its data.
+        seed: of its training.
+        keys_seed: of its keys.
     """
 
-    def half(seed: int) -> LabelledImages:
-        return data[shadow_members(seed, len(data)).to(data.images.device)]
+    defense: Defense
+    private: LabelledImages
+    public: LabelledImages
+    seed: int
+    keys_seed: int
+    members: torch.Tensor | None = None
 
-    if isinstance(defense, TrainingDefense) and type(defense).fit is TrainingDefense.fit:
-        jobs = [defense.training_job(half(seed), public, _trainer(recipe, seed)) for seed in seeds]
-        train_many(jobs, recipe.device, on_done=done)
-        return
-    tasks = [(defense, recipe, half(seed), public, seed) for seed in seeds]
-    if recipe.device.type == "cpu" and len(tasks) > 1:
-        from privbench.training.processes import run_in_processes, worker_count
+    @property
+    def data(self) -> LabelledImages:
+        """What is fitted to."""
+        if self.members is None:
+            return self.private
+        return self.private[self.members.to(self.private.images.device)]
 
-        if worker_count() > 1:
-            run_in_processes(_fit_shadow, tasks, done)
-            return
-    for number, task in enumerate(tasks):
-        done(number, _fit_shadow(*task))
-
-
-def _trainer(recipe: Recipe, seed: int) -> Trainer:
-    return recipe.trainer(derive_seed(seed, "train"), training_keys(seed))
+    def size(self) -> int:
+        """Bytes of the images that training holds, about."""
+        share = 1.0 if self.members is None else float(self.members.double().mean())
+        versions = self.defense.versions if isinstance(self.defense, TrainingDefense) else 1
+        return int(self.private.images.nbytes * share * versions)
 
 
-def _fit_shadow(
-    defense: Defense, recipe: Recipe, half: LabelledImages, public: LabelledImages, seed: int
-) -> TrainedModel:
-    """Fit one shadow to its half; on one thread, so that it has the same bytes wherever it runs."""
+def shadow_fit(defense: Defense, pool: LabelledImages, public: LabelledImages, seed: int) -> Fit:
+    """The fit to a random half of ``pool``; ``seed`` is one of ``shadow_seeds``."""
+    members = shadow_members(seed, len(pool))
+    return Fit(defense, pool, public, derive_seed(seed, "train"), training_keys(seed), members)
+
+
+def fit_one(fit: Fit, recipe: Recipe, progress: Progress = silent) -> TrainedModel:
+    """Make one fit; on a CPU on one thread, so that it has the same bytes wherever it runs."""
+    trainer = recipe.trainer(fit.seed, fit.keys_seed, progress, "target model")
     with one_thread(recipe.device):
-        return defense.fit(half, public, _trainer(recipe, seed))
+        return fit.defense.fit(fit.data, fit.public, trainer)

@@ -18,7 +18,7 @@ from privbench.core.method import Method
 from privbench.core.metric import Metric
 from privbench.core.records import PROTOCOL_VERSION
 from privbench.core.registry import create
-from privbench.core.sources import code_hash, libraries
+from privbench.core.sources import Use
 
 if TYPE_CHECKING:
     from privbench.engine.plan import PlannedCell
@@ -49,18 +49,18 @@ def with_uses(methods: Iterable[Method]) -> list[Method]:
 
 def look_again() -> None:
     """Forget what code was found: files may have been edited since, in a notebook's process too."""
-    for found in (_code, _libraries, metric_hash):
+    for found in (_used, metric_hash):
         found.cache_clear()
 
 
 def code_of(*methods: Method, files: Sequence[str] = ()) -> str:
     """Hash of the code of ``methods`` and engine ``files``, with all that they import."""
-    return text_hash("|".join(sorted({_code(root) for root in _roots(methods, files)})))
+    return text_hash("|".join(sorted({_used(root)[0] for root in _roots(methods, files)})))
 
 
 def libraries_of(*methods: Method, files: Sequence[str] = ()) -> dict[str, str]:
     """Versions of the libraries that ``methods`` and engine ``files`` compute with."""
-    found = {name: version for root in _roots(methods, files) for name, version in _libraries(root).items()}
+    found = {name: version for root in _roots(methods, files) for name, version in _used(root)[1].items()}
     return dict(sorted(found.items()))
 
 
@@ -69,13 +69,9 @@ def _roots(methods: Iterable[Method], files: Iterable[str]) -> list[type | Path]
 
 
 @cache
-def _code(root: type | Path) -> str:
-    return code_hash(root)
-
-
-@cache
-def _libraries(root: type | Path) -> dict[str, str]:
-    return libraries(root)
+def _used(root: type | Path) -> tuple[str, dict[str, str]]:
+    use = Use((root,))
+    return use.code_hash(), use.libraries()
 
 
 @cache

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from privbench.core.controls import BREAK
 from privbench.core.defense import Defense
 from privbench.core.errors import CorruptArtefact, UserError
+from privbench.core.registry import create
 from privbench.core.trainer import silent
 from privbench.engine.cell_record import cell_of
 from privbench.engine.defender import Defender
@@ -54,26 +56,32 @@ def run_plan(
         setting = Setting(plan.source, plan.model, plan.task, seed, plan.scale, device, plan.options)
         defender = Defender(setting, cache, progress)
         session = Session(setting, defender, Referee(defender), executor)
-        checked = False
-        for planned in plan.cells:
+        found = [_finished(setting, cell, out, executor, warn) for cell in plan.cells]
+        if None in found:
+            executor.start()
+            _prepare(
+                defender, [cell for cell, result in zip(plan.cells, found, strict=True) if result is None]
+            )
+        for planned, finished in zip(plan.cells, found, strict=True):
             announce(done, total, f"{planned.defense.selector} × {planned.attack.selector}, seed {seed}")
-            result = _finished(setting, planned, out, executor, warn)
-            reused = result is not None
+            result = finished
             if result is None:
-                if not checked:
-                    executor.start()
-                    _check_all(defender, plan)
-                    checked = True
                 result = execute(session, planned)
                 save_result(out, result)
             done += 1
-            yield result, reused
+            yield result, finished is not None
     announce(done, total, "")
 
 
-def _check_all(defender: Defender, plan: Plan) -> None:
-    for defense in {cell.defense.selector: cell.defense for cell in plan.cells}.values():
+def _prepare(defender: Defender, cells: Sequence[PlannedCell]) -> None:
+    """Check and fit what ``cells`` are about to attack."""
+    defenses = {cell.defense.selector: cell.defense for cell in cells}
+    for defense in defenses.values():
         check(defender, defense)
+    needed = {cell.defense.selector: cell.defense for cell in cells if cell.reason is None}
+    plain = create("defense", BREAK)
+    assert isinstance(plain, Defense)
+    defender.fit_all({**needed, plain.selector: plain}.values() if needed else ())
 
 
 def check(defender: Defender, defense: Defense) -> None:

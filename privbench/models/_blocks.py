@@ -11,14 +11,6 @@ from torchvision.models import mobilenetv3, resnet
 from torchvision.ops import SqueezeExcitation
 
 
-class Centre(torch.nn.Module):
-    """Images from [0, 1] to [-1, 1]: a network without normalisation hardly trains on bright images."""
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """The centred images, same shape."""
-        return 2 * images - 1
-
-
 class BasicBlock(resnet.BasicBlock):  # type: ignore[misc]
     """torchvision's two-convolution residual block; same parameters, same values."""
 

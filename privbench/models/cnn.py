@@ -34,7 +34,7 @@ class Cnn(Model):
             DataError: a side is below 16 pixels.
         """
         from privbench.models._adapt import require_side
-        from privbench.models._blocks import Centre
+        from privbench.models._centre import Centre
 
         require_side(self, shape, self.min_side)
         nn = torch.nn

@@ -54,9 +54,9 @@ def _half_width(values: Sequence[float], bounded: Sequence[tuple[float, float]])
     The variance within seeds is taken from their own intervals, as if normal. The variance of the
     values beyond it is that between seeds, known with S - 1 degrees of freedom only.
     """
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
     within = fmean(((high - low) / 3.92) ** 2 for low, high in bounded) if bounded else 0.0
     between = max(0.0, variance(values) - within)
-    factor = float(t.ppf(0.975, len(values) - 1))
+    factor = float(stdtrit(len(values) - 1, 0.975))
     return math.sqrt((1.96**2 * within + factor**2 * between) / len(values))

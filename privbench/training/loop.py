@@ -29,13 +29,12 @@ def train_plainly(job: TrainingJob, device: torch.device, on_epoch: OnEpoch | No
     module = prepare_module(job, device)
     criterion = job.task.criterion(config.label_smoothing)
     images, labels = job.images.to(device), job.labels.to(device)
-    optimizer = make_optimizer(config, module)
+    optimizer, parameters = make_optimizer(config, module), list(module.parameters())
     rates = iter(learning_rates(config, total_steps(job)))
     layout = memory_format(device)
     scaler = torch.amp.GradScaler(device.type, enabled=half_precision(device, images.dtype) == torch.float16)
     losses: list[float] = []
-    # torch imports a second's worth of modules when the first optimiser of a process is first used.
-    optimizer.zero_grad()
+    cast = autocast(device, images.dtype)
     start = clock(device)
     for number, epoch in enumerate(epochs(job)):
         version = images[epoch.version]
@@ -47,13 +46,14 @@ def train_plainly(job: TrainingJob, device: torch.device, on_epoch: OnEpoch | No
             batch = version[index]
             if augmentation is not None:
                 batch = augmentation[index].apply(batch)
-            with autocast(device, images.dtype):
+            with cast:
                 outputs = module(batch.contiguous(memory_format=layout))
             loss = criterion(outputs.to(images.dtype), labels[index])
-            optimizer.zero_grad()
+            for parameter in parameters:
+                parameter.grad = None
             torch.autograd.backward(scaler.scale(loss))
             set_rate(optimizer, next(rates))
-            scaler.step(optimizer)
+            scaler.step(optimizer)  # type: ignore[arg-type]
             scaler.update()
             total += loss.detach() * len(index)
         losses.append(float(total) / len(labels))

@@ -6,11 +6,24 @@ import torch
 from torch import nn
 
 from privbench.core.training import TrainingConfig
+from privbench.training import fused
 from privbench.training.st_adam import STAdam
 
 
-def make_optimizer(config: TrainingConfig, module: nn.Module) -> torch.optim.Optimizer:
+def make_optimizer(config: TrainingConfig, module: nn.Module) -> fused.Optimizer:
     """The optimiser that ``config`` names, over all of the module's parameters."""
+    params = list(module.parameters())
+    decay = config.weight_decay
+    if config.optimizer == "sgd":
+        return fused.Sgd(params, config.lr, momentum=config.momentum, weight_decay=decay)
+    if config.optimizer == "adam":
+        betas = (config.beta, config.gamma)
+        return fused.Adam(params, config.lr, betas=betas, eps=config.eps, weight_decay=decay)
+    return _st_adam(config, params)
+
+
+def make_torch_optimizer(config: TrainingConfig, module: nn.Module) -> torch.optim.Optimizer:
+    """The same optimiser as an object of torch.optim, for libraries that ask for one."""
     params = list(module.parameters())
     decay = config.weight_decay
     if config.optimizer == "sgd":
@@ -20,6 +33,16 @@ def make_optimizer(config: TrainingConfig, module: nn.Module) -> torch.optim.Opt
         return torch.optim.Adam(
             params, lr=config.lr, betas=betas, eps=config.eps, weight_decay=decay, fused=True
         )
+    return _st_adam(config, params)
+
+
+def set_rate(optimizer: fused.Optimizer, rate: float) -> None:
+    """Set the learning rate of every parameter group."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+
+
+def _st_adam(config: TrainingConfig, params: list[nn.Parameter]) -> STAdam:
     return STAdam(
         params,
         lr=config.lr,
@@ -27,11 +50,5 @@ def make_optimizer(config: TrainingConfig, module: nn.Module) -> torch.optim.Opt
         gamma=config.gamma,
         eps=config.eps,
         eps_mode=config.eps_mode,
-        weight_decay=decay,
+        weight_decay=config.weight_decay,
     )
-
-
-def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Set the learning rate of every parameter group."""
-    for group in optimizer.param_groups:
-        group["lr"] = rate

@@ -25,7 +25,7 @@ from privbench.training.accounting import guarantee, noise_multiplier, quiet
 from privbench.training.augment import Augmentation
 from privbench.training.environment import clock
 from privbench.training.modules import final_weights, prepare_module
-from privbench.training.optimizers import make_optimizer, set_rate
+from privbench.training.optimizers import make_torch_optimizer, set_rate
 from privbench.training.per_sample import check_private
 from privbench.training.plan import diverged, generator_for, learning_rates, total_steps
 
@@ -80,7 +80,7 @@ def _make_private(
     criterion = job.task.criterion(job.config.label_smoothing)
     wrapped, optimizer, *ghost, loader = engine.make_private(
         module=module,
-        optimizer=make_optimizer(job.config, module),
+        optimizer=make_torch_optimizer(job.config, module),
         criterion=criterion,
         data_loader=loader,
         noise_multiplier=sigma,

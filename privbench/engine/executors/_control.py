@@ -17,10 +17,11 @@ _SIZE = struct.Struct("!I")
 
 @dataclass(frozen=True)
 class Config:
-    """What to import, from where, and whose process number must stay the parent's."""
+    """What to import first and when idle, from where, and whose process number must stay the parent's."""
 
     preload: list[str]
     path: list[str]
+    later: list[str]
     engine: int
 
 
@@ -33,9 +34,12 @@ class Request:
     life: socket.socket
 
 
-def send_config(control: socket.socket, preload: Sequence[str], path: Sequence[str]) -> None:
+def send_config(
+    control: socket.socket, preload: Sequence[str], path: Sequence[str], later: Sequence[str]
+) -> None:
     """Say the first thing."""
-    config = json.dumps({"preload": list(preload), "path": list(path), "engine": os.getpid()}).encode()
+    said = {"preload": list(preload), "path": list(path), "later": list(later), "engine": os.getpid()}
+    config = json.dumps(said).encode()
     control.sendall(_SIZE.pack(len(config)) + config)
 
 

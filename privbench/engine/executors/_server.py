@@ -21,8 +21,10 @@ import socket
 import sys
 import time
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 
+from privbench.core.allocator import keep_freed_memory
 from privbench.engine.executors._control import Request, receive_config, receive_request
 from privbench.engine.executors._guest import isolate, run
 from privbench.engine.executors._processes import Processes, say
@@ -32,6 +34,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 def main() -> None:
     """Serve until the engine is gone; in each forked process, run its entry function."""
+    keep_freed_memory()
     entry = Server().serve()
     if entry is not None:
         run(entry)
@@ -69,8 +72,12 @@ class Server:
         gc.collect()
         gc.freeze()
         self._watch()
+        later = iter(config.later)
+        idle = True
         while os.getppid() == config.engine:
-            for key, _ in self._selector.select(timeout=0.5):
+            events = self._selector.select(timeout=0 if idle else 0.5)
+            idle = not events and _import_next(later)
+            for key, _ in events:
                 if key.fileobj is self._wake:
                     self._wake.recv(4096)
                 elif key.fileobj is not self._control:
@@ -125,6 +132,19 @@ class Server:
             self._processes.reap()
         with contextlib.suppress(OSError):
             shutil.rmtree(Path.cwd(), ignore_errors=True)
+
+
+def _import_next(modules: Iterator[str]) -> bool:
+    """Import the next module; False where there is none left.
+
+    One that cannot be imported fails in the processes that want it, where that is said.
+    """
+    for module in modules:
+        with contextlib.suppress(Exception):
+            importlib.import_module(module)
+        gc.freeze()
+        return True
+    return False
 
 
 def _import_all(modules: list[str]) -> str | None:

@@ -31,8 +31,8 @@ _PATIENCE = 300
 class ServerProcess:
     """The server, as the engine sees it: its process, its control connection, its folder."""
 
-    def __init__(self, preload: Sequence[str], path: Sequence[str]) -> None:
-        """Start it; it imports ``preload`` from ``path`` while the caller goes on.
+    def __init__(self, preload: Sequence[str], path: Sequence[str], later: Sequence[str] = ()) -> None:
+        """Start it; it imports ``preload``, then ``later``, from ``path`` while the caller goes on.
 
         Raises:
             UserError: this system cannot fork.
@@ -57,7 +57,7 @@ class ServerProcess:
             )
         # Where it has ended already, the first request finds out.
         with contextlib.suppress(OSError):
-            send_config(self._control, preload, path)
+            send_config(self._control, preload, path, later)
 
     def spawn(self, entry: str) -> Child | None:
         """A new process; None where the server has died or no longer answers.

@@ -16,35 +16,35 @@ from privbench.engine.executors._server_process import ServerProcess
 from privbench.engine.executors.child import Child
 from privbench.engine.executors.environment import import_path
 
-PRELOAD = (
-    "torch",
-    "torch._dynamo",
-    "torchvision",
-    "pydantic",
-    "cloudpickle",
-    "scipy.stats",
+LATER = (
     "sklearn.linear_model",
     "sklearn.pipeline",
     "sklearn.ensemble",
+    "torch._dynamo",
+    "torchvision",
 )
 """What attacks import sooner or later: a module that is missing here is imported in each process.
 
-``torch._dynamo`` is what the first step of any torch optimiser imports (about 1 s), ``scipy.stats`` what
-scikit-learn does (0.7 s); scikit-learn itself takes 0.4 s, torch 1.3 s, torchvision 0.1 s.
+scikit-learn takes 1 s with the scipy that it imports, ``torch._dynamo``, which the first of torch's
+optimisers imports, 1 s, torchvision 0.1 s after it.
 """
 
 
 class ForkServer:
     """A helper process that forks others; may be used by several threads."""
 
-    def __init__(self, preload: Sequence[str] = PRELOAD, path: Sequence[str] | None = None) -> None:
+    def __init__(
+        self, preload: Sequence[str] = (), path: Sequence[str] | None = None, later: Sequence[str] = LATER
+    ) -> None:
         """Start nothing yet.
 
         Args:
-            preload: modules that the server imports, in this order; they must not compute anything.
+            preload: modules that the server imports before it forks, in this order; they must not compute
+                anything, as those of ``later``.
+            later: modules that it imports after these, whenever nobody waits for a process.
             path: the import path of the server and its processes; ``import_path()`` where None.
         """
-        self._preload = tuple(preload)
+        self._preload, self._later = tuple(preload), tuple(later)
         self._path = None if path is None else tuple(path)
         self._lock = threading.Lock()
         self._running: ServerProcess | None = None
@@ -94,7 +94,8 @@ class ForkServer:
         if self._running is not None and self._running.process.poll() is not None:
             self._stop()
         if self._running is None:
-            self._running = ServerProcess(self._preload, import_path() if self._path is None else self._path)
+            path = import_path() if self._path is None else self._path
+            self._running = ServerProcess(self._preload, path, self._later)
         return self._running
 
     def _stop(self) -> None:

@@ -21,7 +21,7 @@ from privbench.engine.adversary import Adversary
 from privbench.engine.executors.child import Child
 from privbench.engine.executors.environment import import_path
 from privbench.engine.executors.errors import ChannelClosed, ChannelTimeout, ProtocolError
-from privbench.engine.executors.forkserver import PRELOAD, ForkServer
+from privbench.engine.executors.forkserver import ForkServer
 from privbench.engine.executors.guess import Answer, AttackFailed
 from privbench.engine.executors.jobs import jobs_in, trained_out
 from privbench.engine.executors.message import Message
@@ -30,8 +30,8 @@ from privbench.engine.executors.running import clean_log
 from privbench.engine.keys import with_uses
 
 _GUEST = "privbench.engine.executors.guest"
-PRELOADED = (*PRELOAD, _GUEST)
-"""What the server imports, so that no attack's process has to."""
+PRELOADED = (_GUEST,)
+"""What the server imports before it forks: torch, and what every attack's process runs."""
 _LAST_WORDS = 5.0
 
 

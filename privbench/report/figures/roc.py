@@ -71,7 +71,7 @@ def _shown(title: str, attacks: dict[str, list[Result]]) -> str:
 def _draw(title: str, attacks: dict[str, list[Result]]) -> Figure:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6.5, 4.2), layout="constrained")
+    figure = Figure(figsize=(5, 4.2))
     axes = figure.subplots()
     others = [int((1 - r.columns[_METRIC]["member"]).sum()) for found in attacks.values() for r in found]
     least = 1 / max(others)
