@@ -19,7 +19,7 @@ from privbench.core.game import Game
 from privbench.core.method import Kind, Method
 from privbench.core.metric import Metric
 from privbench.core.selector import parse_selector
-from privbench.core.surface import Surface
+from privbench.core.surface import Surface, implied
 from privbench.core.task import Task
 from privbench.core.threat import described
 from privbench.suites.reading import SHIPPED, read_suite, shipped
@@ -40,7 +40,7 @@ def _threat(cls: type[Method]) -> str:  # noqa: PLR0911 - one for each kind
     if issubclass(cls, Attack):
         games = " + ".join(sorted(_plays(cls)))
         surfaces = " + ".join(sorted(cls.needs)) or "nothing released"
-        return f"{games}; {described(cls.knowledge)}; {surfaces}"
+        return f"{games}; {described(cls.knowledge | implied(cls.needs))}; {surfaces}"
     if issubclass(cls, Defense):
         return "every surface" if cls.control else "exposes " + ", ".join(sorted(cls.surfaces))
     if issubclass(cls, Game):
@@ -173,7 +173,7 @@ def _facts(cls: type[Method]) -> dict[str, str]:
     if issubclass(cls, Attack):
         facts["games"] = ", ".join(sorted(_plays(cls)))
         facts["needs"] = ", ".join(sorted(cls.needs)) or "nothing that is released"
-        facts["adversary knows"] = f"{described(cls.knowledge)}; and the algorithm"
+        facts["adversary knows"] = f"{described(cls.knowledge | implied(cls.needs))}; and the algorithm"
     elif issubclass(cls, Defense):
         facts["exposes"] = "every surface" if cls.control else ", ".join(sorted(cls.surfaces))
         if cls.control:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import torch
@@ -13,6 +14,8 @@ from privbench.core.images import LabelledImages
 from privbench.core.keys import Keys
 from privbench.core.method import Method
 from privbench.core.port import Ask, Tensors
+from privbench.core.registry import create
+from privbench.core.threat import Knowledge
 from privbench.core.view import AdversaryView
 
 
@@ -27,12 +30,14 @@ class Surface(Method):
         asks: the methods that a defense must define to expose the surface.
         base: the base class of defenses that has them, for messages.
         oracle: whether it answers queries.
+        implies: what an adversary who has the surface knows by that.
     """
 
     kind = "surface"
     asks: ClassVar[tuple[str, ...]] = ()
     base: ClassVar[str] = "Defense"
     oracle: ClassVar[bool] = False
+    implies: ClassVar[frozenset[Knowledge]] = frozenset()
 
     def lacking(self, defense: Defense) -> str | None:
         """What ``defense`` must define before it can expose the surface; None if nothing is missing."""
@@ -101,3 +106,9 @@ class Surface(Method):
             return ask({"inputs": inputs.detach()})["answer"].to(view.device)
 
         return query
+
+
+def implied(surfaces: Iterable[str]) -> frozenset[Knowledge]:
+    """What an adversary who has the ``surfaces``, by name, knows by that."""
+    found = [create("surface", name) for name in surfaces]
+    return frozenset().union(*(surface.implies for surface in found if isinstance(surface, Surface)))

@@ -6,6 +6,7 @@ from typing import Any
 
 from privbench.core.errors import PrivbenchError
 from privbench.core.records import Cell, Provenance, Record
+from privbench.core.surface import implied
 from privbench.core.threat import described
 from privbench.engine import seeds
 from privbench.engine.keys import cell_key, code_of, guess_methods, libraries_of
@@ -39,7 +40,7 @@ def make_record(setting: Setting, planned: PlannedCell, **fields: Any) -> Record
         cell=cell,
         threat={
             "surfaces": ", ".join(sorted(attack.required_surfaces)) or "none",
-            "knowledge": described(attack.required_knowledge),
+            "knowledge": described(attack.required_knowledge | implied(attack.required_surfaces)),
         },
         provenance=Provenance(
             config={

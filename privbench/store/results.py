@@ -102,10 +102,18 @@ def load_result(path: Path) -> Result:
 def load_results(folder: Path) -> list[Result]:
     """All results below ``folder``, in the order of their cells.
 
+    A record under a name that an earlier version gave it counts until the cell is run again beside it.
+
     Raises:
         CorruptArtefact: one of them is damaged.
     """
     # A killed run may leave half-written files under temporary names behind.
     paths = (path for path in folder.rglob("records/*/*.json") if not path.name.startswith(TEMPORARY))
-    found = [load_result(path) for path in sorted(paths)]
-    return sorted(found, key=lambda r: r.record.cell.model_dump_json())
+    found = {path: load_result(path) for path in sorted(paths)}
+    current = [result for path, result in found.items() if not _superseded(path, result.record.cell)]
+    return sorted(current, key=lambda r: r.record.cell.model_dump_json())
+
+
+def _superseded(path: Path, cell: Cell) -> bool:
+    newest = result_path(path.parents[2], cell)
+    return newest != path and newest.exists()

@@ -7,6 +7,7 @@ from privbench.core.port import Tensors
 from privbench.core.protection import protected, query_seed
 from privbench.core.registry import register
 from privbench.core.surface import Surface
+from privbench.core.threat import Knowledge
 
 
 @register("protect")
@@ -20,6 +21,7 @@ class Protect(Surface):
     asks = ("protect",)
     base = "ImageDefense"
     oracle = True
+    implies = frozenset({Knowledge.CHOSEN_INPUTS})
 
     def answer(self, deployment: Deployment, inputs: Tensors, query: int) -> Tensors:
         """Protected images of the shape of the inputs."""

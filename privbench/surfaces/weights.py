@@ -11,6 +11,7 @@ from privbench.core.deployment import Deployment
 from privbench.core.port import Ask, Tensors
 from privbench.core.registry import register
 from privbench.core.surface import Surface
+from privbench.core.threat import Knowledge
 
 if TYPE_CHECKING:
     from privbench.core.view import AdversaryView
@@ -22,6 +23,7 @@ class Weights(Surface):
 
     source = "White-box access; Nasr, Shokri, Houmansadr, IEEE S&P 2019"
     oracle = True
+    implies = frozenset({Knowledge.WHITE_BOX})
 
     def answer(self, deployment: Deployment, inputs: Tensors, query: int) -> Tensors:
         """The state dict of the served network."""

@@ -122,6 +122,32 @@ def test_the_same_fit_serves_the_deployment_and_the_shadows(tmp_path, monkeypatc
         assert all(torch.equal(new.weights[name], value) for name, value in old.weights.items())
 
 
+@register("fits-nothing")
+class FitsNothing(ImageDefense):
+    """Cannot be fitted."""
+
+    def protect(self, images, keys):
+        return images
+
+    def fit(self, private, public, trainer):
+        raise SystemExit(3)
+
+
+def test_targets_are_fitted_together_as_alone_and_one_that_fails_harms_no_other(tmp_path):
+    defenses = [registry.create("defense", name) for name in ("vim", "blackout", "none")]
+    alone, together = (
+        session_of(setting_of(epochs=1), Cache(tmp_path / name, pytest.fail)).defender
+        for name in ("alone", "together")
+    )
+    together.fit_all([*defenses, FitsNothing()])
+    assert len(list((tmp_path / "together").rglob("*.safetensors"))) == 3
+    for defense in defenses:
+        weights = together.fit(defense).weights
+        assert all(torch.equal(weights[name], value) for name, value in alone.fit(defense).weights.items())
+    with pytest.raises(SystemExit):
+        together.fit(FitsNothing())
+
+
 def test_damaged_weights_are_named_and_made_anew(tmp_path):
     heard = []
     setting, none = setting_of(epochs=1), registry.create("defense", "none")

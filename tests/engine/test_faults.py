@@ -233,3 +233,26 @@ def test_a_record_of_a_run_in_process_is_marked(tmp_path):
     assert json.loads(next(Path(tmp_path).rglob("records/*/*.json")).read_text())["flags"] == list(
         record.flags
     )
+
+
+BRIEF = '''
+from privbench import AttributeAttack, register
+import torch
+
+@register("brief")
+class Brief(AttributeAttack):
+    """Here today."""
+    needs = frozenset()
+
+    def guess(self, view, challenge):
+        return torch.zeros(len(challenge.released), len(challenge.targets), dtype=torch.int64)
+'''
+
+
+def test_a_plugin_whose_file_has_gone_does_not_harm_the_next_attack(tmp_path):
+    file = tmp_path / "brief.py"
+    file.write_text(BRIEF)
+    (brief,) = run("vim", f"{file}:Brief", scale="smoke", out=tmp_path / "a", controls=False).records
+    file.unlink()
+    (record,) = run("vim", "window-mean", scale="smoke", out=tmp_path / "b", controls=False).records
+    assert (brief.cell.attack, record.status) == ("brief", "ok")

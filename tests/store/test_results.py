@@ -50,3 +50,16 @@ def test_columns_of_an_older_record_stand_under_the_names_of_its_figures(tmp_pat
     save_result(tmp_path, Result(mine, {"feature-mcc": hits}))
     (found,) = load_results(tmp_path)
     assert found.columns.keys() == {"feature-mcc"}, "a metric that is called so today keeps its name"
+
+
+def test_a_record_under_an_older_name_counts_until_the_cell_is_run_again(tmp_path):
+    path = save_result(tmp_path, finished())
+    old = path.with_name("none--lira--00000000.json")
+    for suffix in (".json", ".safetensors"):
+        path.with_suffix(suffix).rename(old.with_suffix(suffix))
+    (found,) = load_results(tmp_path)
+    assert found.record == finished().record
+    again = finished().record.model_copy(update={"key": "new"})
+    save_result(tmp_path, replace(finished(), record=again))
+    (found,) = load_results(tmp_path)
+    assert found.record.key == "new"

@@ -8,7 +8,8 @@ from privbench.core import registry
 from privbench.core.defense import Defense, EncoderDefense, FederatedDefense, ImageDefense
 from privbench.core.errors import PrivbenchError, UserError
 from privbench.core.images import LabelledImages
-from privbench.core.surface import Surface
+from privbench.core.surface import Surface, implied
+from privbench.core.threat import Knowledge
 
 NAMES = registry.names("surface")
 EXPOSED = {"images": "vim", "features": "plain-encoder", "updates": "fedavg"}
@@ -49,6 +50,12 @@ def test_says_what_it_is(name):
     import privbench.core.defense as bases
 
     assert all(callable(getattr(getattr(bases, cls.base), method)) for method in cls.asks)
+
+
+def test_what_an_adversary_sees_says_what_it_knows():
+    assert implied({"weights", "updates"}) == {Knowledge.WHITE_BOX}
+    assert implied({"protect", "images"}) == {Knowledge.CHOSEN_INPUTS}
+    assert implied(()) == frozenset()
 
 
 @pytest.mark.parametrize("name", NAMES)
