@@ -45,10 +45,11 @@ class SittingDuck(Attack):
         view.log["tensors"] = [sum(isinstance(o, torch.Tensor) for o in gc.get_objects())]
         view.released if "NEEDS" == "images" else None
         view.progress(os.getpid(), 1, "search me")
-        time.sleep(SECONDS)
+        end = time.monotonic() + 60
+        while not os.path.exists("searched") and time.monotonic() < end:
+            time.sleep(0.05)
         return create("attack", "blind").guess(view, challenge)
 """
-SECONDS = 1.5
 
 
 class Search:
@@ -76,6 +77,7 @@ class Search:
                     continue
                 self.searched += len(content)
                 self.found |= {name for name, secret in self.secrets.items() if secret in content}
+        Path(f"/proc/{done}/cwd/searched").touch()
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +129,7 @@ def secrets_of(case, out: Path) -> dict[str, bytes]:
 
 def search(defender, server, out, tmp_path, game, defense, needs, plant=None):
     path = tmp_path / "duck.py"
-    path.write_text(THIEF.replace("NEEDS", needs).replace("SECONDS", str(SECONDS)))
+    path.write_text(THIEF.replace("NEEDS", needs))
     attack = create("attack", f"{path}:SittingDuck")
     deployment = defender.deploy(create("defense", defense))
     made = create("game", game)
