@@ -29,6 +29,7 @@ class Truth:
         members: bool [N], for membership and linkage.
         originals: the original images with labels, for reconstruction, and for utility.
         attributes: int64 [N, T], for hidden attributes.
+        names: of these T attributes.
         other: what a game of one's own scores against, by names of its own.
         index: int64 [N] or None, which samples of the seed's whole challenge these are, where some left it
             because the adversary knew them.
@@ -40,6 +41,7 @@ class Truth:
     members: torch.Tensor | None = None
     originals: LabelledImages | None = None
     attributes: torch.Tensor | None = None
+    names: tuple[str, ...] = ()
     other: Mapping[str, torch.Tensor] = field(default_factory=dict)
     index: torch.Tensor | None = None
     clusters: torch.Tensor | None = None

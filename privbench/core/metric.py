@@ -8,7 +8,7 @@ comparison with another attack (the same weights) by one batched function.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, TypeAlias
 
@@ -77,14 +77,21 @@ class Metric(Method):
     def statistic(self, columns: Columns, weights: torch.Tensor) -> torch.Tensor:
         """The metric under each row of ``weights`` (float64 [R, N]): float64 [R]."""
 
-    def interval(self, columns: Columns, weights: torch.Tensor) -> tuple[float, float]:
-        """Two-sided 95% interval; by default percentiles over resampled ``weights`` [R, N]."""
-        values = self.statistic(columns, weights)
-        values = values[torch.isfinite(values)]
-        if len(values) == 0:
-            return self.bounds
-        low, high = torch.quantile(values, torch.tensor([0.025, 0.975], dtype=torch.float64))
-        return float(low), float(high)
+    def caveat(self, columns: Columns, truth: Truth) -> str:
+        """What the figure leaves out of these samples, and why; empty where nothing."""
+        return ""
+
+    def sides(self, columns: Columns) -> Sequence[torch.Tensor]:
+        """Parts of the samples, bool [N] each, the smallest of which limits what is known; by default all."""
+        return ()
+
+    def is_share(self, columns: Columns) -> bool:
+        """Whether the figure is a share of samples, whose interval is exact."""
+        return False
+
+    def exact(self, columns: Columns) -> tuple[float, float] | None:
+        """A two-sided 95% interval for independent samples, which the one that is quoted must hold."""
+        return None
 
 
 class MeanMetric(Metric):
@@ -101,3 +108,8 @@ class MeanMetric(Metric):
     def statistic(self, columns: Columns, weights: torch.Tensor) -> torch.Tensor:
         """The weighted mean."""
         return weights @ columns[self.registry_name] / weights.sum(dim=1)
+
+    def is_share(self, columns: Columns) -> bool:
+        """Whether every value is 0 or 1, the ends of its range."""
+        values = columns[self.registry_name]
+        return self.bounds == (0.0, 1.0) and bool(((values == 0) | (values == 1)).all())

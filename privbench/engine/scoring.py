@@ -14,6 +14,7 @@ from privbench.core.game import Truth
 from privbench.core.metric import Columns, Metric, ScoringContext
 from privbench.core.records import Figure
 from privbench.stats.bootstrap import REPLICATES, resample_weights
+from privbench.stats.draws import figure_interval, metric_draws
 
 
 def metrics_of(subject: str, classes: int) -> list[Metric]:
@@ -43,35 +44,40 @@ def score(
         except DataError as error:
             figures[metric.selector] = Figure(value=None, note=str(error))
             continue
-        # Rounded as they are stored, so that a leaderboard recomputes the same figures.
-        cols = {name: column.float().double() for name, column in found.items()}
+        cols = {name: column.double() for name, column in found.items()}
         count = len(next(iter(cols.values())))
+        clusters = truth.clusters if truth.clusters is not None and len(truth.clusters) == count else None
         if weights is None or weights.shape[1] != count:
-            clusters = truth.clusters if truth.clusters is not None and len(truth.clusters) == count else None
-            weights = resample_weights(count, clusters, REPLICATES, context.seed)
-        value = float(metric.statistic(cols, torch.ones(1, count, dtype=torch.float64))[0])
+            drawn = resample_weights(count, clusters, REPLICATES, context.seed)
+            weights = torch.cat([torch.ones(1, count, dtype=torch.float64), drawn])
         columns[metric.selector] = cols
-        if not math.isfinite(value):
-            unresolved = metric.unresolved(cols)
-            if unresolved is None:
-                raise PrivbenchError(f"metric {metric.selector} is {value} on finite guesses")
-            figures[metric.selector] = Figure(value=None, n=count, note=unresolved)
-            continue
-        low, high = metric.interval(cols, weights)
-        figures[metric.selector] = Figure(value=value, low=low, high=high, n=count)
-        for name, inside in truth.groups.items():
-            figures[f"{metric.selector} ({name})"] = _of_group(metric, cols, weights, inside, name)
+        figure = _figure(metric, cols, weights, clusters, context.seed)
+        if figure.value is None and metric.unresolved(cols) is None:
+            raise PrivbenchError(f"metric {metric.selector} is not a number on finite guesses")
+        note = "; ".join(filter(None, (figure.note, metric.caveat(cols, truth))))
+        figures[metric.selector] = figure.model_copy(update={"note": note})
+        for name, inside in truth.groups.items() if figure.value is not None else ():
+            part = {column: values[inside] for column, values in cols.items()}
+            people = None if clusters is None else clusters[inside]
+            own = _figure(metric, part, weights[:, inside], people, context.seed)
+            figures[f"{metric.selector} ({name})"] = own
     return figures, columns
 
 
-def _of_group(
-    metric: Metric, columns: Columns, weights: torch.Tensor, inside: torch.Tensor, name: str
+def _figure(
+    metric: Metric, columns: Columns, weights: torch.Tensor, clusters: torch.Tensor | None, seed: int
 ) -> Figure:
-    """The figure of the samples ``inside`` (bool [N]), under the same resampling."""
-    part = {column: values[inside] for column, values in columns.items()}
-    count = int(inside.sum())
-    value = float(metric.statistic(part, torch.ones(1, count, dtype=torch.float64))[0]) if count else math.nan
+    """The figure of ``columns`` with its interval, or with the reason why there is no figure or interval."""
+    count = weights.shape[1]
+    if not count:
+        return Figure(value=None, n=0, note="there are no such samples")
+    if reason := metric.unresolved(columns):
+        return Figure(value=None, n=count, note=reason)
+    draws = metric_draws(metric, columns, weights, clusters, seed)
+    value = float(draws.values[0])
     if not math.isfinite(value):
-        return Figure(value=None, n=count, note=f"cannot be told of {count} samples ({name})")
-    low, high = metric.interval(part, weights[:, inside])
-    return Figure(value=value, low=low, high=high, n=count)
+        return Figure(value=None, n=count, note=f"cannot be told of {count} samples")
+    interval = figure_interval(metric, columns, draws)
+    if interval is None:
+        return Figure(value=value, n=count, note=draws.units.too_few or "")
+    return Figure(value=value, low=interval[0], high=interval[1], n=count)

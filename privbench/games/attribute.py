@@ -56,11 +56,16 @@ class AttributeInference(Game):
     def truth(self, case: Case) -> Truth:
         """The attributes."""
         shown = case.parts.private[case.shown].to("cpu")
-        return Truth(attributes=hidden_attributes(case, shown)[2], clusters=clusters_of(shown))
+        names, _, values = hidden_attributes(case, shown)
+        return Truth(attributes=values, names=names, clusters=clusters_of(shown))
 
     def check(self, challenge: AttributeChallenge, guess: object) -> torch.Tensor:
         """Int64 [N, T]."""
         values = checked(guess, (len(challenge), len(challenge.targets)))
+        if (values.double() != values.double().round()).any():
+            raise PrivbenchError(
+                "a guessed attribute is no whole number; round it, or guess the likeliest value"
+            )
         bounds = torch.tensor(challenge.cardinalities)
         if (values < 0).any() or (values >= bounds).any():
             most = [count - 1 for count in challenge.cardinalities]

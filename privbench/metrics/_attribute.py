@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 from privbench.core.errors import PrivbenchError
 from privbench.core.game import Truth
 from privbench.core.metric import Columns
 from privbench.metrics._checks import finite
+from privbench.metrics._mcc import constant
 
 
 def attribute_columns(truth: Truth, guess: torch.Tensor) -> Columns:
@@ -35,3 +38,21 @@ def attribute_columns(truth: Truth, guess: torch.Tensor) -> Columns:
 def target_pairs(columns: Columns) -> list[tuple[torch.Tensor, torch.Tensor]]:
     """The pairs (truth, guess), one for each attribute."""
     return [(columns[f"truth_{t}"], columns[f"guess_{t}"]) for t in range(len(columns) // 2)]
+
+
+def all_constant(columns: Columns) -> str | None:
+    """Why no coefficient is defined, or None where one is."""
+    pairs = target_pairs(columns)
+    if len(constant(pairs)) < len(pairs):
+        return None
+    return "no attribute varies among these samples, and a coefficient is defined of what varies only"
+
+
+def left_out(columns: Columns, names: Sequence[str] = ()) -> str:
+    """Which attributes are the same for all samples and have no coefficient; empty where all have one."""
+    pairs = target_pairs(columns)
+    absent = [names[t] if len(names) == len(pairs) else f"number {t + 1}" for t in constant(pairs)]
+    if not absent:
+        return ""
+    count = len(pairs[0][0])
+    return f"without {', '.join(absent)} (of {len(pairs)} attributes): the same for all {count} samples"

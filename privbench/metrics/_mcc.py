@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 
 def matthews(truth: torch.Tensor, guess: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """The multiclass coefficient of each row of ``weights``; 0 where its denominator is 0.
+    """The multiclass coefficient of each row of ``weights``.
+
+    It is 0 for a constant guess, which knows nothing, and NaN where the truth is constant: nothing could
+    be known.
 
     Only the diagonal sum and the margins of the weighted confusion matrix enter, so the matrix
     itself is never formed.
@@ -17,7 +22,7 @@ def matthews(truth: torch.Tensor, guess: torch.Tensor, weights: torch.Tensor) ->
         weights: float64 [R, N], not negative.
 
     Returns:
-        float64 [R] in [-1, 1].
+        float64 [R] in [-1, 1], or NaN.
 
     Source: Gorodkin, Comparing two K-category assignments, 2004, eq. 8.
     """
@@ -33,4 +38,15 @@ def matthews(truth: torch.Tensor, guess: torch.Tensor, weights: torch.Tensor) ->
     # With fractional weights a constant guess leaves rounding error where the spread is 0.
     defined = torch.minimum(*spread) > 1e-12 * total**2
     denominator = torch.sqrt(torch.where(defined, spread[0] * spread[1], torch.ones_like(total)))
-    return torch.where(defined, (covariance / denominator).clamp(-1, 1), torch.zeros_like(total))
+    found = torch.where(defined, (covariance / denominator).clamp(-1, 1), torch.zeros_like(total))
+    return torch.where(spread[0] > 1e-12 * total**2, found, torch.nan)
+
+
+def mean_matthews(pairs: Sequence[tuple[torch.Tensor, torch.Tensor]], weights: torch.Tensor) -> torch.Tensor:
+    """The mean coefficient of ``pairs`` (truth, guess) whose truth is not constant, float64 [R]; else NaN."""
+    return torch.stack([matthews(truth, guess, weights) for truth, guess in pairs]).nanmean(dim=0)
+
+
+def constant(pairs: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> list[int]:
+    """Which of ``pairs`` (truth, guess) have a truth that is the same for all samples."""
+    return [t for t, (truth, _) in enumerate(pairs) if bool((truth == truth[:1]).all())]

@@ -7,9 +7,9 @@ from typing import ClassVar
 
 import torch
 
-from privbench.core.game import Truth
-from privbench.core.metric import Columns, Metric, ScoringContext
-from privbench.metrics._roc import membership_columns, roc, roc_steps, weight_blocks
+from privbench.core.metric import Columns
+from privbench.metrics._membership import MembershipMetric
+from privbench.metrics._roc import roc, roc_steps, weight_blocks
 from privbench.stats.proportions import clopper_pearson
 
 MIN_FALSE_POSITIVES = 10
@@ -66,7 +66,7 @@ def exact_interval(columns: Columns, fpr: float, level: float = 0.95) -> tuple[f
     return low, high
 
 
-class TprAtFpr(Metric):
+class TprAtFpr(MembershipMetric):
     """Base: the true positive rate at the false positive rate ``fpr``.
 
     Not quoted where the sample does not resolve it: the value is NaN when fewer than 10 false
@@ -74,12 +74,7 @@ class TprAtFpr(Metric):
     """
 
     source = "Carlini et al., Membership inference attacks from first principles, IEEE S&P 2022, sec. III"
-    subject = "membership"
     fpr: ClassVar[float]
-
-    def columns(self, truth: Truth, guess: torch.Tensor, context: ScoringContext) -> Columns:
-        """``score`` and ``member``, float64 [N]."""
-        return membership_columns(truth, guess)
 
     def unresolved(self, columns: Columns) -> str | None:
         """Why the sample cannot give this figure, or None when it can."""
@@ -93,9 +88,6 @@ class TprAtFpr(Metric):
             return torch.full((len(weights),), torch.nan, dtype=torch.float64)
         return tpr_at(columns, weights, self.fpr)
 
-    def interval(self, columns: Columns, weights: torch.Tensor) -> tuple[float, float]:
-        """The exact interval, widened to hold the bootstrap's (which alone knows of identities)."""
-        if self.unresolved(columns):
-            return self.bounds
-        exact, resampled = exact_interval(columns, self.fpr), super().interval(columns, weights)
-        return min(exact[0], resampled[0]), max(exact[1], resampled[1])
+    def exact(self, columns: Columns) -> tuple[float, float] | None:
+        """Whatever the scores' distribution; see ``exact_interval``."""
+        return None if self.unresolved(columns) else exact_interval(columns, self.fpr)

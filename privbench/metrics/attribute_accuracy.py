@@ -25,3 +25,7 @@ class AttributeAccuracy(Metric):
         """The mean accuracy, float64 [R]."""
         right = torch.stack([truth == guess for truth, guess in target_pairs(columns)])
         return weights @ right.double().mean(dim=0) / weights.sum(dim=1)
+
+    def is_share(self, columns: Columns) -> bool:
+        """Whether there is one attribute."""
+        return len(target_pairs(columns)) == 1

@@ -7,8 +7,8 @@ import torch
 from privbench.core.game import Truth
 from privbench.core.metric import Columns, Metric, ScoringContext
 from privbench.core.registry import register
-from privbench.metrics._attribute import attribute_columns, target_pairs
-from privbench.metrics._mcc import matthews
+from privbench.metrics._attribute import all_constant, attribute_columns, left_out, target_pairs
+from privbench.metrics._mcc import mean_matthews
 
 
 @register("attribute-mcc")
@@ -27,5 +27,12 @@ class AttributeMcc(Metric):
 
     def statistic(self, columns: Columns, weights: torch.Tensor) -> torch.Tensor:
         """The mean coefficient, float64 [R]."""
-        each = [matthews(truth, guess, weights) for truth, guess in target_pairs(columns)]
-        return torch.stack(each).mean(dim=0)
+        return mean_matthews(target_pairs(columns), weights)
+
+    def unresolved(self, columns: Columns) -> str | None:
+        """Why there is no figure: no attribute varies."""
+        return all_constant(columns)
+
+    def caveat(self, columns: Columns, truth: Truth) -> str:
+        """Which attributes are left out."""
+        return left_out(columns, truth.names)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import torch
 
-from privbench.core.game import Truth
-from privbench.core.metric import Columns, Metric, ScoringContext
+from privbench.core.metric import Columns
 from privbench.core.registry import register
-from privbench.metrics._roc import membership_columns, weight_blocks
+from privbench.metrics._membership import MembershipMetric
+from privbench.metrics._roc import weight_blocks
 
 
 @register("auc")
-class Auc(Metric):
+class Auc(MembershipMetric):
     """Area under the ROC curve, ties counted half. Chance is 0.5.
 
     A mean over candidates: it can stay near 0.5 while a few members are given away. Read it
@@ -19,13 +19,8 @@ class Auc(Metric):
     """
 
     source = "Hanley, McNeil, The meaning and use of the area under a ROC curve, Radiology 1982"
-    subject = "membership"
     rates = True
     headline = True
-
-    def columns(self, truth: Truth, guess: torch.Tensor, context: ScoringContext) -> Columns:
-        """``score`` and ``member``, float64 [N]."""
-        return membership_columns(truth, guess)
 
     def statistic(self, columns: Columns, weights: torch.Tensor) -> torch.Tensor:
         """The weighted area, float64 [R]; NaN for rows without a member or a non-member."""

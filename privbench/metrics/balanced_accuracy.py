@@ -5,13 +5,14 @@ from __future__ import annotations
 import torch
 
 from privbench.core.game import Truth
-from privbench.core.metric import Columns, Metric, ScoringContext
+from privbench.core.metric import Columns, ScoringContext
 from privbench.core.registry import register
-from privbench.metrics._roc import membership_columns, roc, weight_blocks
+from privbench.metrics._membership import MembershipMetric, membership_columns
+from privbench.metrics._roc import roc, weight_blocks
 
 
 @register("balanced-accuracy")
-class BalancedAccuracy(Metric):
+class BalancedAccuracy(MembershipMetric):
     """The mean of true positive and true negative rate at a cross-fitted threshold.
 
     The threshold that is best on one half of the candidates is scored on the other, and the other way
@@ -21,7 +22,6 @@ class BalancedAccuracy(Metric):
     """
 
     source = "Yeom, Giacomelli, Fredrikson, Jha, Privacy risk in machine learning, CSF 2018 (advantage)"
-    subject = "membership"
     bounds = (0.0, 1.0)
 
     def columns(self, truth: Truth, guess: torch.Tensor, context: ScoringContext) -> Columns:

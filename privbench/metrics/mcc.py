@@ -7,7 +7,7 @@ import torch
 from privbench.core.game import Truth
 from privbench.core.metric import Columns, Metric, ScoringContext
 from privbench.core.registry import register
-from privbench.metrics._mcc import matthews
+from privbench.metrics._mcc import constant, matthews
 from privbench.metrics._utility import labelled_logits
 
 
@@ -28,3 +28,9 @@ class Mcc(Metric):
     def statistic(self, columns: Columns, weights: torch.Tensor) -> torch.Tensor:
         """The weighted coefficient, float64 [R]."""
         return matthews(columns["truth"], columns["guess"], weights)
+
+    def unresolved(self, columns: Columns) -> str | None:
+        """Why there is no figure: all images are of one class."""
+        if not constant([(columns["truth"], columns["guess"])]):
+            return None
+        return "all images are of one class, and a coefficient is defined of what varies only"

@@ -7,9 +7,9 @@ import torch
 from privbench.core.game import Truth
 from privbench.core.metric import Columns, Metric, ScoringContext
 from privbench.core.registry import register
-from privbench.metrics._attribute import target_pairs
+from privbench.metrics._attribute import all_constant, left_out, target_pairs
 from privbench.metrics._attributes import answered_columns
-from privbench.metrics._mcc import matthews
+from privbench.metrics._mcc import mean_matthews
 
 
 @register("mean-mcc")
@@ -28,5 +28,12 @@ class MeanMcc(Metric):
 
     def statistic(self, columns: Columns, weights: torch.Tensor) -> torch.Tensor:
         """The mean coefficient, float64 [R]."""
-        each = [matthews(truth, guess, weights) for truth, guess in target_pairs(columns)]
-        return torch.stack(each).mean(dim=0)
+        return mean_matthews(target_pairs(columns), weights)
+
+    def unresolved(self, columns: Columns) -> str | None:
+        """Why there is no figure: no attribute varies."""
+        return all_constant(columns)
+
+    def caveat(self, columns: Columns, truth: Truth) -> str:
+        """Which attributes are left out."""
+        return left_out(columns, truth.names)

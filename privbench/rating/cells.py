@@ -12,9 +12,11 @@ from privbench.core.controls import CONTROLS
 from privbench.core.errors import DataError
 from privbench.core.metric import Columns, Metric
 from privbench.core.records import Cell
+from privbench.core.seeds import derive_seed
 from privbench.rating.challenges import SharedChallenge
 from privbench.rating.metric_lookup import find_metric, metric_order
 from privbench.stats.between_seeds import seed_average
+from privbench.stats.draws import metric_draws
 
 if TYPE_CHECKING:
     from privbench.store.results import Result
@@ -44,6 +46,8 @@ class Cells:
     def __init__(self, results: Sequence[Result]) -> None:
         self.results = tuple(results)
         self.pairings: dict[Pairing, dict[int, Result]] = defaultdict(dict)
+        self.too_few: dict[str, str] = {}
+        """Why figures of a game have no draws: by game, where too few people are behind them."""
         self._draws: dict[tuple[Pairing, str, bool], dict[int, torch.Tensor]] = defaultdict(dict)
         challenges: dict[tuple[str, int], list[Result]] = defaultdict(list)
         for result in results:
@@ -106,8 +110,9 @@ class Cells:
         self, result: Result, name: str, metric: Metric, columns: Columns, weights: torch.Tensor
     ) -> None:
         pairing, seed = Pairing.of(result.record.cell), result.record.cell.seed
+        ties = derive_seed(0, "report", "ties", *pairing, name, seed)
         try:
-            draws = metric.statistic(columns, weights).double()
+            draws = metric_draws(metric, columns, weights, result.clusters, ties)
         except KeyError as missing:
             if not metric.rates:  # it keeps the figures of its record
                 return
@@ -115,12 +120,15 @@ class Cells:
                 f"{result.record.key} has no column {missing} of {name}: it was scored by another version. "
                 "Run it again."
             ) from missing
-        if not bool(torch.isfinite(draws[0])):
+        if draws.units.too_few:
+            self.too_few[pairing.game] = draws.units.too_few
             return
-        self._draws[pairing, name, False][seed] = draws
+        if not bool(torch.isfinite(draws.values[0])):
+            return
+        self._draws[pairing, name, False][seed] = draws.values
         if metric.leak_cap is not None:
-            draws = metric.statistic(_capped(metric, columns), weights).double()
-        self._draws[pairing, name, True][seed] = draws
+            draws = metric_draws(metric, _capped(metric, columns), weights, result.clusters, ties)
+        self._draws[pairing, name, True][seed] = draws.values
 
 
 def _capped(metric: Metric, columns: Columns) -> Columns:

@@ -36,7 +36,7 @@ def combine(name: str, figures: Sequence[Figure]) -> Figure:
 def has_exact_bounds(name: str) -> bool:
     """Whether metric ``name`` computes its interval itself rather than by the bootstrap."""
     metric = find_metric(name)
-    return metric is not None and type(metric).interval is not Metric.interval
+    return metric is not None and type(metric).exact is not Metric.exact
 
 
 def clipped(name: str, figure: Figure) -> Figure:

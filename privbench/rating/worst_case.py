@@ -40,6 +40,8 @@ def rate(cells: Cells, defense: str, game: str, certificates: Iterable[Certifica
             else Rating("NOT EXPOSED", why)
         )
     failed = tuple(f"{a} failed in the {game} game" for a in attacks if "failed" in statuses[a])
+    if game in cells.too_few and not any(cells.metrics(game)):
+        return Rating("UNRATED", cells.too_few[game], notes=failed)
     if not any(cells.finished(Pairing(game, defense, b)) for b in blinds(cells, game, defense)):
         return Rating("UNRATED", f"no result of {FLOOR} on this defense", notes=failed)
     mine = [c for c in certificates if c.game == game]

@@ -63,14 +63,11 @@ def save_result(out: Path, result: Result) -> Path:
 
 
 def _compact(column: torch.Tensor) -> torch.Tensor:
-    """The column in the smallest of three types that hold it: uint8, int64, float32.
-
-    Columns are rounded to float32 before figures are computed, so that nothing is lost here.
-    """
-    for kind in (torch.uint8, torch.int64):
+    """The column in the smallest of four types that hold it without loss."""
+    for kind in (torch.uint8, torch.int64, torch.float32):
         if torch.equal(column.to(kind).double(), column.double()):
             return column.to(kind)
-    return column.float()
+    return column.double()
 
 
 def load_result(path: Path) -> Result:

@@ -37,10 +37,10 @@ def test_top_5_accuracy_is_for_many_classes():
     assert {m.subject for m in metrics_of("membership", 11)} == {"membership"}
 
 
-def test_a_figure_is_that_of_the_columns_as_stored():
-    figures, columns = score([Given()], TRUTH, GUESS, CONTEXT)
+def test_a_figure_is_that_of_the_columns_in_the_precision_they_were_given():
+    figures, columns = score([Given()], TRUTH, GUESS.double() / 3, CONTEXT)
     stored = columns["given"]["given"]
-    assert torch.equal(stored, GUESS.float().double())
+    assert torch.equal(stored, GUESS.double() / 3)
     assert figures["given"].value == pytest.approx(float(stored.mean()), abs=1e-15)
     assert figures["given"].low < figures["given"].value < figures["given"].high
     assert figures["given"].n == 40
@@ -55,15 +55,30 @@ def test_what_cannot_be_computed_says_why():
 
 
 def test_no_number_from_finite_guesses_is_an_error():
-    with pytest.raises(PrivbenchError, match="metric given is nan"):
+    with pytest.raises(PrivbenchError, match="metric given is not a number"):
         score([Given()], TRUTH, GUESS * torch.nan, CONTEXT)
 
 
 def test_whole_identities_are_resampled():
+    clusters = torch.arange(40) // 5
+    guess = (clusters % 2).double() + 0.01 * torch.arange(40)
+    alone, _ = score([Given()], TRUTH, guess, CONTEXT)
+    together, _ = score([Given()], Truth(members=TRUTH.members, clusters=clusters), guess, CONTEXT)
+    assert together["given"].low < alone["given"].low - 0.2
+    assert together["given"].high > alone["given"].high + 0.1
+
+
+def test_pictures_of_two_people_have_a_figure_and_no_interval():
     clusters = torch.arange(40) // 20
-    alone, _ = score([Given()], TRUTH, clusters.double(), CONTEXT)
-    together, _ = score(
-        [Given()], Truth(members=TRUTH.members, clusters=clusters), clusters.double(), CONTEXT
-    )
-    assert (together["given"].low, together["given"].high) == (0, 1)
-    assert 0.3 < alone["given"].low < alone["given"].high < 0.7
+    figures, _ = score([Given()], Truth(members=TRUTH.members, clusters=clusters), GUESS, CONTEXT)
+    found = figures["given"]
+    assert found.value == pytest.approx(float(GUESS.double().mean()))
+    assert (found.low, found.high) == (None, None)
+    assert "show 2 people" in found.note
+
+
+def test_scores_that_differ_in_the_last_bits_are_no_ties():
+    score_of = 1 + torch.arange(40, dtype=torch.float64) * 1e-12
+    members = torch.arange(40) >= 20
+    figures, _ = score([create("metric", "auc")], Truth(members=members), score_of, CONTEXT)
+    assert figures["auc"].value == 1.0

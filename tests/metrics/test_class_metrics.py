@@ -73,14 +73,35 @@ def test_matthews_equals_scikit_learn(sample):
     weights = torch.tensor([[1.0] * len(sample), [row[2] for row in sample]], dtype=torch.float64)
     got = matthews(truth, guess, weights)
     for row in range(2):
-        if len(truth.unique()) == 1 or len(guess.unique()) == 1:
+        if len(truth.unique()) == 1:
+            assert bool(got[row].isnan()), "nothing could be known"
+        elif len(guess.unique()) == 1:
             assert float(got[row]) == 0.0
         else:
             wanted = matthews_corrcoef(truth, guess, sample_weight=weights[row].numpy())
             assert float(got[row]) == pytest.approx(wanted, abs=1e-9)
-    assert float(matthews(guess, truth, weights)[0]) == pytest.approx(float(got[0]), abs=1e-12)
+    if len(guess.unique()) > 1 < len(truth.unique()):
+        assert float(matthews(guess, truth, weights)[0]) == pytest.approx(float(got[0]), abs=1e-12)
     renamed = matthews((truth + 2) % 5, (guess + 2) % 5, weights)
-    assert torch.allclose(renamed, got, atol=1e-9)
+    assert torch.allclose(renamed, got, atol=1e-9, equal_nan=True)
+
+
+def test_an_attribute_that_does_not_vary_leaves_the_mean_and_is_named():
+    generator = torch.Generator().manual_seed(0)
+    hidden = torch.randint(0, 2, (48, 4), generator=generator)
+    hidden[:, 3] = 0
+    metric = create("metric", "attribute-mcc")
+    truth = Truth(attributes=hidden, names=("smiling", "glasses", "beard", "eyes_closed"))
+    columns = metric.columns(truth, hidden, CPU)
+    assert float(metric.statistic(columns, torch.ones(1, 48).double())) == 1.0
+    assert metric.unresolved(columns) is None
+    assert metric.caveat(columns, truth) == (
+        "without eyes_closed (of 4 attributes): the same for all 48 samples"
+    )
+    assert "number 4" in metric.caveat(columns, Truth(attributes=hidden))
+    still = metric.columns(Truth(attributes=hidden[:, 3:]), hidden[:, 3:], CPU)
+    assert "no attribute varies" in metric.unresolved(still)
+    assert metric.statistic(still, torch.ones(1, 48).double()).isnan().all()
 
 
 @pytest.mark.parametrize("name", ["attribute-mcc", "attribute-accuracy", "mcc", "accuracy"])

@@ -18,6 +18,7 @@ from privbench.metrics import _checks
 from privbench.metrics._tpr import exact_interval, tpr_at
 from privbench.metrics.balanced_accuracy import _balanced
 from privbench.stats.bootstrap import resample_weights
+from privbench.stats.draws import figure_interval, metric_draws
 
 CPU = ScoringContext(torch.device("cpu"))
 NAMES = ["auc", "balanced-accuracy", "tpr-at-1-fpr", "tpr-at-01-fpr"]
@@ -167,7 +168,8 @@ def test_replicates_without_a_side_are_nan_and_left_out_of_the_interval():
     for name, value in statistics(columns, weights).items():
         assert value[:2].isnan().all(), name
         assert value[2].isfinite(), name
-    low, high = create("metric", "auc").interval(columns, weights)
+    draws = metric_draws(create("metric", "auc"), columns, weights[[2, 0, 1, 2]], None, 0)
+    low, high = figure_interval(create("metric", "auc"), columns, draws)
     assert low == high == pytest.approx(float(statistics(columns, weights)["auc"][2]))
 
 
@@ -195,7 +197,7 @@ def test_tpr_is_not_quoted_below_what_the_sample_resolves(name, fpr, needed):
     few, enough = make(50, needed - 1), make(50, needed)
     assert metric.unresolved(few) == f"needs at least {needed} non-members, has {needed - 1}"
     assert metric.statistic(few, ones(few)).isnan().all()
-    assert metric.interval(few, ones(few)) == (0.0, 1.0)
+    assert metric.exact(few) is None
     assert metric.unresolved(enough) is None
     score, member = enough["score"].numpy(), enough["member"].numpy()
     # The ten highest non-members may be accused, the eleventh not.
@@ -208,8 +210,8 @@ def test_tpr_interval_holds_value_and_bootstrap():
     columns = make(800, 1500, decimals=2)
     metric = create("metric", "tpr-at-1-fpr")
     value = float(metric.statistic(columns, ones(columns)))
-    weights = resample_weights(2300, None, 300, seed=1)
-    low, high = metric.interval(columns, weights)
+    weights = torch.cat([ones(columns), resample_weights(2300, None, 300, seed=1)])
+    low, high = figure_interval(metric, columns, metric_draws(metric, columns, weights, None, 0))
     assert low < value < high
     exact = exact_interval(columns, 0.01)
     assert low <= exact[0]
@@ -268,6 +270,11 @@ def test_identities_widen_the_interval():
     score = np.repeat(rng.normal(size=20), 10) + 0.5 * member
     columns = {"score": torch.from_numpy(score), "member": torch.from_numpy(member).double()}
     auc = create("metric", "auc")
-    by_picture = auc.interval(columns, resample_weights(200, None, 1000, 0))
-    by_person = auc.interval(columns, resample_weights(200, torch.arange(20).repeat_interleave(10), 1000, 0))
-    assert by_person[1] - by_person[0] > 2 * (by_picture[1] - by_picture[0])
+    people = torch.arange(20).repeat_interleave(10)
+
+    def width(clusters):
+        weights = torch.cat([ones(columns), resample_weights(200, clusters, 1000, 0)])
+        low, high = figure_interval(auc, columns, metric_draws(auc, columns, weights, clusters, 0))
+        return high - low
+
+    assert width(people) > 2 * width(None)

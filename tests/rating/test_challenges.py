@@ -5,8 +5,10 @@ import torch
 from factory import controls, psnr_columns, result
 
 from privbench.core.errors import DataError
+from privbench.core.registry import create
 from privbench.rating.cells import Cells, Pairing
 from privbench.stats.bootstrap import challenge_weights
+from privbench.stats.draws import metric_draws
 
 INDEX = torch.cat([torch.arange(5, 30), torch.arange(31, 58)])
 
@@ -26,7 +28,7 @@ def test_a_part_is_weighted_as_it_is_in_the_whole(clusters):
     whole = result("x", "blind", columns, clusters=clusters)
     part = result("x", "pairs", part_of(columns), index=INDEX, clusters=known)
     weights = challenge_weights("reconstruction", 0, 60, clusters)[:, INDEX]
-    expected = weights @ columns["psnr"]["psnr"][INDEX] / weights.sum(1)
+    expected = metric_draws(create("metric", "psnr"), part_of(columns)["psnr"], weights, known, 0).values
     for results in ([whole, part], [part, whole]):
         found = draws(Cells(results), "pairs")
         torch.testing.assert_close(found, expected)
