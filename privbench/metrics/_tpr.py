@@ -9,7 +9,7 @@ import torch
 
 from privbench.core.metric import Columns
 from privbench.metrics._membership import MembershipMetric
-from privbench.metrics._roc import roc, roc_steps, weight_blocks
+from privbench.metrics._ranked import ranked
 from privbench.stats.proportions import clopper_pearson
 
 MIN_FALSE_POSITIVES = 10
@@ -21,15 +21,16 @@ def tpr_at(columns: Columns, weights: torch.Tensor, fpr: float) -> torch.Tensor:
     Never interpolated: scores that tie are let in together or not at all. float64 [R]; NaN for
     rows without a member or a non-member.
     """
-    rates = []
-    for block in weight_blocks(weights):
-        true_positive, false_positive = roc(columns, block)
-        # The slack admits k / n when fpr is that very fraction in binary rounding.
-        allowed = false_positive <= fpr * (1 + 1e-9)
-        # A rate that is NaN must not read as one that is not allowed.
-        allowed |= false_positive.isnan()
-        rates.append(torch.where(allowed, true_positive + 0 * false_positive, 0).amax(dim=1))
-    return torch.cat(rates)
+    found = ranked(columns, weights)
+    hits, alarms = found.steps(found.hits), found.steps(found.alarms)
+    # The slack admits k / n when fpr is that very fraction in binary rounding.
+    allowed = alarms[:, -1:].double() * (fpr * (1 + 1e-9))
+    if found.whole:
+        allowed = allowed.floor()
+    taken = torch.searchsorted(alarms.contiguous(), allowed.to(alarms.dtype), right=True)
+    reached = hits.gather(1, (taken - 1).clamp(min=0)).double() * (taken > 0)
+    rates = (reached / hits[:, -1:].double())[:, 0]
+    return torch.where(alarms[:, -1] > 0, rates, torch.nan)
 
 
 def exact_interval(columns: Columns, fpr: float, level: float = 0.95) -> tuple[float, float]:
@@ -48,10 +49,9 @@ def exact_interval(columns: Columns, fpr: float, level: float = 0.95) -> tuple[f
     Each of the four bounds has a tail of (1 - level) / 4, hence coverage is at least ``level``
     whatever the scores' distribution; ties only widen it. It holds for independent candidates.
     """
-    order, ends = roc_steps(columns)
-    member = columns["member"][order]
-    members, others = int(member.sum()), int((1 - member).sum())
-    hits, alarms = (torch.nn.functional.pad(side.cumsum(0)[ends], (1, 0)) for side in (member, 1 - member))
+    found = ranked(columns, torch.ones(1, len(columns["score"]), dtype=torch.float64))
+    hits, alarms = (torch.nn.functional.pad(found.steps(s)[0], (1, 0)) for s in (found.hits, found.alarms))
+    members, others = int(hits[-1]), int(alarms[-1])
     joint = (1 + level) / 2
     centre = math.floor(fpr * others)
     below = next((k for k in range(centre, -1, -1) if clopper_pearson(k, others, joint)[1] <= fpr), None)

@@ -7,7 +7,7 @@ import torch
 from privbench.core.metric import Columns
 from privbench.core.registry import register
 from privbench.metrics._membership import MembershipMetric
-from privbench.metrics._roc import weight_blocks
+from privbench.metrics._ranked import ranked
 
 
 @register("auc")
@@ -24,20 +24,13 @@ class Auc(MembershipMetric):
 
     def statistic(self, columns: Columns, weights: torch.Tensor) -> torch.Tensor:
         """The weighted area, float64 [R]; NaN for rows without a member or a non-member."""
-        member = columns["member"] == 1
-        inside, outside = member.nonzero()[:, 0], (~member).nonzero()[:, 0]
-        scores, order = columns["score"][outside].sort()
-        outside = outside[order]
-        below = torch.searchsorted(scores, columns["score"][inside])
-        not_above = torch.searchsorted(scores, columns["score"][inside], right=True)
-        tied = not torch.equal(below, not_above)
-        areas = []
-        for block in weight_blocks(weights):
-            member_weight = block.index_select(1, inside)
-            passed = torch.nn.functional.pad(block.index_select(1, outside).cumsum(dim=1), (1, 0))
-            beaten = passed.index_select(1, below)
-            if tied:
-                beaten = (beaten + passed.index_select(1, not_above)) / 2
-            wins = (member_weight * beaten).sum(dim=1)
-            areas.append(wins / (member_weight.sum(dim=1) * passed[:, -1]))
-        return torch.cat(areas)
+        found = ranked(columns, weights)
+        hits, alarms = found.steps(found.hits), found.steps(found.alarms)
+        gained = torch.diff(hits, dim=1, prepend=torch.zeros_like(hits[:, :1]))
+        # Non-members below a group, twice, with those inside it once.
+        beaten = 2 * alarms[:, -1:] - alarms
+        beaten[:, 1:] -= alarms[:, :-1]
+        if not found.exact_products:
+            gained, beaten = gained.double(), beaten.double()
+        wins = torch.linalg.vecdot(gained, beaten).double() / 2
+        return wins / (hits[:, -1].double() * alarms[:, -1].double())

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 
 from privbench.core.game import Truth
 from privbench.core.metric import Columns, ScoringContext
 from privbench.core.registry import register
 from privbench.metrics._membership import MembershipMetric, membership_columns
-from privbench.metrics._roc import roc, weight_blocks
+from privbench.metrics._ranked import Ranked, ranked
 
 
 @register("balanced-accuracy")
@@ -39,22 +41,40 @@ class BalancedAccuracy(MembershipMetric):
 
         NaN for rows without a member or a non-member in one of the halves.
         """
-        half = columns["half"]
-        figures = []
-        for block in weight_blocks(weights):
-            curves = [_balanced(columns, block * part) for part in (half, 1 - half)]
-            best = [_first_best(curve) for curve in curves]
-            scored = torch.stack([curves[0].gather(1, best[1]), curves[1].gather(1, best[0])])
-            figures.append(scored.mean(dim=0)[:, 0])
-        return torch.cat(figures)
+        found = ranked(columns, weights)
+        half = columns["half"][found.order].to(found.hits.dtype)
+        first = _Curve(
+            found.steps((found.members * half).cumsum(dim=1)),
+            found.steps((found.others * half).cumsum(dim=1)),
+        )
+        second = _Curve(found.steps(found.hits) - first.hits, found.steps(found.alarms) - first.alarms)
+        chosen = [curve.first_best(found) for curve in (first, second)]
+        return (first.at(chosen[1]) + second.at(chosen[0])) / 2
 
 
-def _first_best(curve: torch.Tensor) -> torch.Tensor:
-    """The strictest of the best thresholds, int64 [R, 1]; which that is must not hang on rounding."""
-    return (curve >= curve.amax(dim=1, keepdim=True) - 1e-9).to(torch.uint8).argmax(dim=1, keepdim=True)
+class _Curve(NamedTuple):
+    """What is taken of one half at each of G thresholds: weights of members and of others, [R, G]."""
 
+    hits: torch.Tensor
+    alarms: torch.Tensor
 
-def _balanced(columns: Columns, weights: torch.Tensor) -> torch.Tensor:
-    """Balanced accuracy at every threshold, float64 [R, G + 1]."""
-    true_positive, false_positive = roc(columns, weights)
-    return 0.5 + (true_positive - false_positive) / 2
+    def first_best(self, found: Ranked) -> torch.Tensor:
+        """The strictest of the best thresholds, int64 [R, 1], counted from 1; 0 takes nobody."""
+        hits, alarms = (
+            (self.hits, self.alarms) if found.exact_products else (self.hits.double(), self.alarms.double())
+        )
+        members, others = hits[:, -1:], alarms[:, -1:]
+        gain = hits * others - alarms * members
+        # Whole numbers differ by 1 or not at all; which threshold it is must not hang on rounding.
+        slack = 0.5 if found.whole else 1e-9 * members * others
+        most = gain.amax(dim=1, keepdim=True)
+        first = (gain >= most - slack).to(torch.uint8).argmax(dim=1, keepdim=True)
+        return torch.where(most > slack, first + 1, 0)
+
+    def at(self, threshold: torch.Tensor) -> torch.Tensor:
+        """The balanced accuracy at a threshold of each row, float64 [R]; NaN without members or others."""
+        rates = [
+            side.gather(1, (threshold - 1).clamp(min=0)).double() * (threshold > 0) / side[:, -1:].double()
+            for side in (self.hits, self.alarms)
+        ]
+        return (0.5 + (rates[0] - rates[1]) / 2)[:, 0]

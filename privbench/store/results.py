@@ -87,11 +87,12 @@ def load_result(path: Path) -> Result:
     if note.get("key") != record.key or not isinstance(place, dict):
         raise CorruptArtefact(f"{path.with_suffix('.safetensors')} belongs to another record")
     columns: dict[str, dict[str, torch.Tensor]] = {}
+    values = {key: tensor.double() for key, tensor in stored.items()}
     for name, key in place.items():
         if name not in {_CLUSTERS, _INDEX}:
             metric, _, column = name.partition("/")
             metric = metric if metric in record.figures else renamed_metric(metric)
-            columns.setdefault(metric, {})[column] = stored[key].double()
+            columns.setdefault(metric, {})[column] = values[key]
     clusters, index = (stored[place[n]].long() if n in place else None for n in (_CLUSTERS, _INDEX))
     return Result(record, columns, clusters, index)
 

@@ -14,9 +14,8 @@ from privbench.core.errors import DataError, PrivbenchError
 from privbench.core.game import Truth
 from privbench.core.metric import ScoringContext
 from privbench.core.registry import create
-from privbench.metrics import _checks
+from privbench.metrics._roc import roc
 from privbench.metrics._tpr import exact_interval, tpr_at
-from privbench.metrics.balanced_accuracy import _balanced
 from privbench.stats.bootstrap import resample_weights
 from privbench.stats.draws import figure_interval, metric_draws
 
@@ -119,13 +118,25 @@ def test_fractional_weights_agree_with_scikit_learn():
         assert float(got["tpr"][row]) == pytest.approx(slow_tpr(score, member, LOOSE, weight), abs=1e-12)
 
 
-def test_blocks_of_weights_change_nothing(monkeypatch):
+def test_whole_weights_are_exact_whatever_their_type_and_size():
     columns = make(60, 80, decimals=1)
     weights = resample_weights(140, None, 9, seed=0)
     whole = statistics(columns, weights)
-    monkeypatch.setattr(_checks, "_ELEMENTS", 300)
-    for name, value in statistics(columns, weights).items():
-        assert torch.equal(value, whole[name]), name
+    # Too large for the products, then for the sums, of float32.
+    for factor in (2**8, 2**14):
+        for name, value in statistics(columns, weights * factor).items():
+            assert torch.equal(value, whole[name]), name
+
+
+def test_what_is_kept_between_metrics_is_of_the_same_scores_and_weights():
+    columns, other = make(60, 80), make(60, 80, seed=1)
+    weights = resample_weights(140, None, 9, seed=0)
+    first = statistics(columns, weights)
+    second = statistics(other, weights)
+    assert not torch.equal(first["auc"], second["auc"])
+    again = statistics({name: column.clone() for name, column in columns.items()}, weights.clone())
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not torch.equal(first["auc"], statistics(columns, weights.flip(0))["auc"])
 
 
 @settings(max_examples=40, deadline=None)
@@ -179,7 +190,8 @@ def test_balanced_accuracy_is_not_optimistic():
     error = np.std(null) / np.sqrt(len(null))
     assert error < 0.001
     # The best threshold on the candidates that are scored is as optimistic as the docstring says.
-    best = [float(_balanced(c, ones(c)).max()) for c in samples]
+    curves = [roc(c, ones(c)) for c in samples]
+    best = [0.5 + float((true - false).max()) / 2 for true, false in curves]
     assert np.mean(best) - 0.5 == pytest.approx(0.44 / np.sqrt(1000), abs=0.001)
     assert np.mean(null) == pytest.approx(0.5, abs=4 * error)
     columns = make(1000, 1000, shift=1.0)
