@@ -6,11 +6,11 @@ import ctypes
 import sys
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-_KEPT = 2**28
+_KEPT = 2**26
 
 
 def keep_freed_memory() -> None:
-    """Have glibc keep up to 256 MiB of freed memory instead of handing each large block back.
+    """Have glibc keep up to 64 MiB of freed memory instead of handing each large block back.
 
     By default every activation of a forward pass is mapped and unmapped anew, and the kernel clears
     its pages each time: half of the time of small networks' inference. Elsewhere than on glibc this

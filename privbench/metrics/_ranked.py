@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import NamedTuple
 
 import torch
 
@@ -10,34 +11,32 @@ from privbench.core.metric import Columns
 
 _EXACT = 2**24
 """Whole numbers below this are exact in float32, whose sums take half the time."""
+_BLOCK = 2**17
+"""Weights of a block, of which four sums are held."""
 
 
 class Ranked:
-    """Weights [R, N] of candidates in the order of falling scores, summed from the highest score on.
+    """Weights [B, N] of candidates in the order of falling scores, summed from the highest score on.
 
     A threshold takes a whole group of equal scores or none of it, so that there is a step at the end of
     each of G groups.
 
     Attributes:
         order: int64 [N], the candidates' places in the columns.
-        members, others: weights of members and of non-members, [R, N], 0 for the other side.
+        members, others: weights of members and of non-members, [B, N], 0 for the other side.
         hits, alarms: the sums of these from the first place on.
         whole: whether all weights are whole numbers, so that sums and their products are exact.
     """
 
-    def __init__(self, columns: Columns, weights: torch.Tensor) -> None:
-        score, self.order = columns["score"].sort(descending=True, stable=True)
-        last = torch.ones(len(score), dtype=torch.bool)
-        last[:-1] = score[1:] != score[:-1]
-        self._ends = None if last.all() else last.nonzero()[:, 0]
-        light, self.whole = _light(weights)
-        ordered = light.index_select(1, self.order)
-        self.members = ordered * columns["member"][self.order].to(light.dtype)
+    def __init__(self, order: _Order, weights: torch.Tensor, whole: bool) -> None:
+        self.order, self.whole, self._ends = order.places, whole, order.ends
+        ordered = weights.index_select(1, order.places)
+        self.members = ordered * order.member.to(weights.dtype)
         self.others = ordered.sub_(self.members)
         self.hits, self.alarms = self.members.cumsum(dim=1), self.others.cumsum(dim=1)
 
     def steps(self, summed: torch.Tensor) -> torch.Tensor:
-        """``summed`` [R, N] at the ends of groups: [R, G]."""
+        """``summed`` [B, N] at the ends of groups: [B, G]."""
         return summed if self._ends is None else summed.index_select(1, self._ends)
 
     @cached_property
@@ -47,33 +46,51 @@ class Ranked:
         return self.hits.dtype == torch.float64 or most < _EXACT / 2
 
 
+class _Order(NamedTuple):
+    """Places of falling scores, who is a member there, and where groups end (None: everywhere)."""
+
+    places: torch.Tensor
+    member: torch.Tensor
+    ends: torch.Tensor | None
+
+
 class _Last:
     """What was asked for last: metrics of one result ask for the same."""
 
     columns: tuple[torch.Tensor, torch.Tensor] | None = None
     weights: torch.Tensor | None = None
-    found: Ranked | None = None
+    found: list[Ranked] | None = None
     heavy: torch.Tensor | None = None
     light: tuple[torch.Tensor, bool] | None = None
 
 
-def ranked(columns: Columns, weights: torch.Tensor) -> Ranked:
-    """The candidates of ``columns`` (``score`` and ``member``, [N]) under ``weights`` [R, N]."""
-    score, member = columns["score"], columns["member"]
-    known = _Last.columns
-    if (
-        _Last.found is None
-        or known is None
-        or _Last.weights is not weights
-        or not _same(known, (score, member))
-    ):
+def ranked(columns: Columns, weights: torch.Tensor) -> list[Ranked]:
+    """The candidates of ``columns`` (``score`` and ``member``, [N]) under ``weights`` [R, N].
+
+    Blocks of rows that fit a processor's cache, in order.
+    """
+    asked = columns["score"], columns["member"]
+    if _Last.found is None or _Last.weights is not weights or not _same(_Last.columns, asked):
         _Last.found = None
-        _Last.found, _Last.columns, _Last.weights = Ranked(columns, weights), (score, member), weights
+        order = _ordered(columns)
+        light, whole = _light(weights)
+        rows = max(1, _BLOCK // weights.shape[1])
+        _Last.found = [
+            Ranked(order, light[start : start + rows], whole) for start in range(0, len(light), rows)
+        ]
+        _Last.columns, _Last.weights = asked, weights
     return _Last.found
 
 
-def _same(a: tuple[torch.Tensor, torch.Tensor], b: tuple[torch.Tensor, torch.Tensor]) -> bool:
-    return all(x is y or torch.equal(x, y) for x, y in zip(a, b, strict=True))
+def _ordered(columns: Columns) -> _Order:
+    score, places = columns["score"].sort(descending=True, stable=True)
+    last = torch.ones(len(score), dtype=torch.bool)
+    last[:-1] = score[1:] != score[:-1]
+    return _Order(places, columns["member"][places], None if last.all() else last.nonzero()[:, 0])
+
+
+def _same(a: tuple[torch.Tensor, ...] | None, b: tuple[torch.Tensor, ...]) -> bool:
+    return a is not None and all(x is y or torch.equal(x, y) for x, y in zip(a, b, strict=True))
 
 
 def _light(weights: torch.Tensor) -> tuple[torch.Tensor, bool]:

@@ -13,9 +13,9 @@ def roc(columns: Columns, weights: torch.Tensor) -> tuple[torch.Tensor, torch.Te
 
     Rows whose weights leave no member or no non-member are NaN.
     """
-    found = ranked(columns, weights)
+    blocks = ranked(columns, weights)
     rates = []
-    for summed in (found.hits, found.alarms):
-        steps = torch.nn.functional.pad(found.steps(summed).double(), (1, 0))
+    for parts in ([b.steps(b.hits) for b in blocks], [b.steps(b.alarms) for b in blocks]):
+        steps = torch.nn.functional.pad(torch.cat(parts).double(), (1, 0))
         rates.append(steps / steps[:, -1:])
     return rates[0], rates[1]

@@ -9,7 +9,7 @@ import torch
 
 from privbench.core.metric import Columns
 from privbench.metrics._membership import MembershipMetric
-from privbench.metrics._ranked import ranked
+from privbench.metrics._ranked import Ranked, ranked
 from privbench.stats.proportions import clopper_pearson
 
 MIN_FALSE_POSITIVES = 10
@@ -21,7 +21,10 @@ def tpr_at(columns: Columns, weights: torch.Tensor, fpr: float) -> torch.Tensor:
     Never interpolated: scores that tie are let in together or not at all. float64 [R]; NaN for
     rows without a member or a non-member.
     """
-    found = ranked(columns, weights)
+    return torch.cat([_rates(block, fpr) for block in ranked(columns, weights)])
+
+
+def _rates(found: Ranked, fpr: float) -> torch.Tensor:
     hits, alarms = found.steps(found.hits), found.steps(found.alarms)
     # The slack admits k / n when fpr is that very fraction in binary rounding.
     allowed = alarms[:, -1:].double() * (fpr * (1 + 1e-9))
@@ -49,7 +52,7 @@ def exact_interval(columns: Columns, fpr: float, level: float = 0.95) -> tuple[f
     Each of the four bounds has a tail of (1 - level) / 4, hence coverage is at least ``level``
     whatever the scores' distribution; ties only widen it. It holds for independent candidates.
     """
-    found = ranked(columns, torch.ones(1, len(columns["score"]), dtype=torch.float64))
+    (found,) = ranked(columns, torch.ones(1, len(columns["score"]), dtype=torch.float64))
     hits, alarms = (torch.nn.functional.pad(found.steps(s)[0], (1, 0)) for s in (found.hits, found.alarms))
     members, others = int(hits[-1]), int(alarms[-1])
     joint = (1 + level) / 2

@@ -7,7 +7,7 @@ import torch
 from privbench.core.metric import Columns
 from privbench.core.registry import register
 from privbench.metrics._membership import MembershipMetric
-from privbench.metrics._ranked import ranked
+from privbench.metrics._ranked import Ranked, ranked
 
 
 @register("auc")
@@ -24,13 +24,16 @@ class Auc(MembershipMetric):
 
     def statistic(self, columns: Columns, weights: torch.Tensor) -> torch.Tensor:
         """The weighted area, float64 [R]; NaN for rows without a member or a non-member."""
-        found = ranked(columns, weights)
-        hits, alarms = found.steps(found.hits), found.steps(found.alarms)
-        gained = torch.diff(hits, dim=1, prepend=torch.zeros_like(hits[:, :1]))
-        # Non-members below a group, twice, with those inside it once.
-        beaten = 2 * alarms[:, -1:] - alarms
-        beaten[:, 1:] -= alarms[:, :-1]
-        if not found.exact_products:
-            gained, beaten = gained.double(), beaten.double()
-        wins = torch.linalg.vecdot(gained, beaten).double() / 2
-        return wins / (hits[:, -1].double() * alarms[:, -1].double())
+        return torch.cat([_area(block) for block in ranked(columns, weights)])
+
+
+def _area(found: Ranked) -> torch.Tensor:
+    hits, alarms = found.steps(found.hits), found.steps(found.alarms)
+    gained = torch.diff(hits, dim=1, prepend=torch.zeros_like(hits[:, :1]))
+    # Non-members below a group, twice, with those inside it once.
+    beaten = 2 * alarms[:, -1:] - alarms
+    beaten[:, 1:] -= alarms[:, :-1]
+    if not found.exact_products:
+        gained, beaten = gained.double(), beaten.double()
+    wins: torch.Tensor = torch.linalg.vecdot(gained, beaten).double() / 2
+    return wins / (hits[:, -1].double() * alarms[:, -1].double())

@@ -41,15 +41,8 @@ class BalancedAccuracy(MembershipMetric):
 
         NaN for rows without a member or a non-member in one of the halves.
         """
-        found = ranked(columns, weights)
-        half = columns["half"][found.order].to(found.hits.dtype)
-        first = _Curve(
-            found.steps((found.members * half).cumsum(dim=1)),
-            found.steps((found.others * half).cumsum(dim=1)),
-        )
-        second = _Curve(found.steps(found.hits) - first.hits, found.steps(found.alarms) - first.alarms)
-        chosen = [curve.first_best(found) for curve in (first, second)]
-        return (first.at(chosen[1]) + second.at(chosen[0])) / 2
+        half = columns["half"]
+        return torch.cat([_crossed(block, half) for block in ranked(columns, weights)])
 
 
 class _Curve(NamedTuple):
@@ -78,3 +71,15 @@ class _Curve(NamedTuple):
             for side in (self.hits, self.alarms)
         ]
         return (0.5 + (rates[0] - rates[1]) / 2)[:, 0]
+
+
+def _crossed(found: Ranked, half: torch.Tensor) -> torch.Tensor:
+    """Each half at the threshold that is best on the other, float64 [B]."""
+    half = half[found.order].to(found.hits.dtype)
+    first = _Curve(
+        found.steps((found.members * half).cumsum(dim=1)),
+        found.steps((found.others * half).cumsum(dim=1)),
+    )
+    second = _Curve(found.steps(found.hits) - first.hits, found.steps(found.alarms) - first.alarms)
+    chosen = [curve.first_best(found) for curve in (first, second)]
+    return (first.at(chosen[1]) + second.at(chosen[0])) / 2
