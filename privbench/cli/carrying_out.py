@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 import typer
 from rich.console import Console
@@ -17,6 +18,9 @@ from privbench.core.records import dump_record
 if TYPE_CHECKING:
     from privbench.report.results import Results
     from privbench.store.results import Result
+
+
+FailOn = Literal["broken", "inconclusive"]
 
 
 class Hooks(TypedDict):
@@ -34,6 +38,7 @@ def carry_out(
     *,
     quiet: bool,
     as_json: bool,
+    fail_on: FailOn | None = None,
 ) -> None:
     """Do ``work`` and print what came of it.
 
@@ -41,10 +46,11 @@ def carry_out(
         work: runs cells, and reports to what it is given.
         show: prints results for people.
         quiet: without progress.
-        as_json: print the records instead.
+        as_json: print verdicts and records instead.
+        fail_on: end with an error where a defense fared so, or worse.
 
     Raises:
-        typer.Exit: a cell failed; code 1.
+        typer.Exit: a cell failed: code 1; a verdict is one of ``fail_on``: code 3.
     """
     start = time.perf_counter()
     reused: list[bool] = []
@@ -58,7 +64,11 @@ def carry_out(
             }
         )
     if as_json:
-        sys.stdout.write("[" + ",\n".join(dump_record(record) for record in results.records) + "]\n")
+        from privbench.report.summary import verdicts
+
+        told = json.dumps(verdicts(results.boards), indent=1, ensure_ascii=False)
+        records = ",\n".join(dump_record(record) for record in results.records)
+        sys.stdout.write(f'{{"verdicts": {told},\n"records": [{records}]}}\n')
     else:
         show(results, reporter)
         seconds = time.perf_counter() - start
@@ -69,3 +79,13 @@ def carry_out(
             f"{counted(len(failed), 'cell')} failed; the records say why. First: {failed[0].reason}"
         )
         raise typer.Exit(1)
+    if fail_on is not None and (bad := _failing(results, fail_on)):
+        reporter.warn(f"--fail-on {fail_on}: {', '.join(bad)}")
+        raise typer.Exit(3)
+
+
+def _failing(results: Results, fail_on: FailOn) -> list[str]:
+    """The defenses whose verdict is one that ``fail_on`` refuses."""
+    refused = {"BROKEN"} if fail_on == "broken" else {"BROKEN", "INCONCLUSIVE", "UNRATED"}
+    rows = (row for board in results.boards for row in board.defenses if not row.control)
+    return [f"{row.defense} is {row.overall.status}" for row in rows if row.overall.status in refused]

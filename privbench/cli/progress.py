@@ -7,9 +7,19 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 _PLAIN_SECONDS = 5.0
+_REUSED_SECONDS = 0.05
+_TELLING = 3
+"""Cells after which there is an estimate of what is left."""
 
 
 class Reporter:
@@ -20,12 +30,16 @@ class Reporter:
         self._quiet = quiet
         self._live: Progress | None = None
         self._last = 0.0
+        self._began = time.monotonic()
+        self._before = self._began
+        self._worked = 0
         if not quiet and self._console.is_terminal:
             self._live = Progress(
                 TextColumn("{task.description}"),
                 BarColumn(),
                 MofNCompleteColumn(),
                 TimeElapsedColumn(),
+                TimeRemainingColumn(elapsed_when_finished=False),
                 console=self._console,
                 transient=True,
             )
@@ -45,11 +59,21 @@ class Reporter:
 
     def announce(self, done: int, total: int, text: str) -> None:
         """A cell is about to start."""
+        now = time.monotonic()
+        # A cell that was there already takes no time, and tells nothing about the others.
+        self._worked += done > 0 and now - self._before > _REUSED_SECONDS
+        self._before = now
         if self._live:
             self._live.update(self._cells, completed=done, total=total, description=text or "done")
             self._live.update(self._inner, visible=False)
         elif not self._quiet and text:
-            self._console.print(f"[{done + 1}/{total}] {text}", markup=False)
+            self._console.print(f"[{done + 1}/{total}] {text}{self._left(done, total)}", markup=False)
+
+    def _left(self, done: int, total: int) -> str:
+        if self._worked < _TELLING:
+            return ""
+        seconds = (time.monotonic() - self._began) / self._worked * (total - done)
+        return f" (about {seconds / 60:.0f} min left)" if seconds > 90 else f" (about {seconds:.0f} s left)"
 
     def step(self, done: int, total: int, text: str) -> None:
         """Some long work inside the cell has come this far."""

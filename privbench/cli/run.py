@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.console import Console
 
-from privbench.cli.carrying_out import Hooks, carry_out
+from privbench.cli.carrying_out import FailOn, Hooks, carry_out
+from privbench.cli.dry_run import print_preview
 from privbench.cli.folders import check_folder
 from privbench.cli.progress import Reporter
 from privbench.cli.reproduce import print_places, suite_work
@@ -82,7 +83,18 @@ def run(
         ),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the records as JSON, not a table.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print verdicts and records as JSON, not a table.")
+    ] = False,
+    fail_on: Annotated[
+        FailOn | None,
+        typer.Option(
+            help="End with code 3 where a defense is BROKEN, or (inconclusive) where any has not passed."
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the cells, what is there already, and run nothing.")
+    ] = False,
 ) -> None:
     """Play attacks against defenses and print what leaks.
 
@@ -95,7 +107,9 @@ def run(
         check_folder(out)
         of_suite = scale if _is_given(context, "scale") else None
         work = suite_work(config, out, device, seed, of_suite, cell_timeout, in_process)
-        _carry_out(work, out, quiet=quiet, as_json=as_json)
+        if dry_run:
+            raise UserError("--dry-run goes with --defense and --attack, not with --config.")
+        _carry_out(work, out, quiet=quiet, as_json=as_json, fail_on=fail_on)
         if not as_json:
             print_places(config, out)
         return
@@ -122,6 +136,9 @@ def run(
         ),
         controls=controls,
     )
+    if dry_run:
+        print_preview(plan, device, out)
+        return
     check_folder(out)
     from privbench.api import execute
 
@@ -130,11 +147,13 @@ def run(
         out,
         quiet=quiet,
         as_json=as_json,
+        fail_on=fail_on,
     )
 
 
 _BESIDE_CONFIG = {
     "config", "seed", "scale", "device", "out", "cell_timeout", "in_process", "quiet", "as_json",
+    "fail_on", "dry_run",
 }  # fmt: skip
 
 
@@ -157,8 +176,16 @@ def _refuse_beside_config(context: typer.Context, config: Path) -> None:
             )
 
 
-def _carry_out(work: Callable[[Hooks], Results], out: Path, *, quiet: bool, as_json: bool) -> None:
-    carry_out(work, lambda results, reporter: _print(results, out, reporter), quiet=quiet, as_json=as_json)
+def _carry_out(
+    work: Callable[[Hooks], Results], out: Path, *, quiet: bool, as_json: bool, fail_on: FailOn | None
+) -> None:
+    carry_out(
+        work,
+        lambda results, reporter: _print(results, out, reporter),
+        quiet=quiet,
+        as_json=as_json,
+        fail_on=fail_on,
+    )
 
 
 def _print(results: Results, out: Path, reporter: Reporter) -> None:

@@ -82,7 +82,7 @@ class Record(_Frozen):
 
     ``key`` is that of the guess. ``scored`` holds a hash for each metric that made a figure, so that a
     new or changed metric scores the kept guess again and nothing is played again. ``trace`` says of a
-    failed cell where in the code, the innermost place last.
+    failed cell where in the code, the innermost place last. ``exposes`` names the defense's surfaces.
     """
 
     record_version: int = RECORD_VERSION
@@ -94,6 +94,7 @@ class Record(_Frozen):
     reason: str = ""
     trace: tuple[str, ...] = ()
     threat: dict[str, str] = {}
+    exposes: tuple[str, ...] = ()
     figures: dict[str, Figure] = {}
     utility: dict[str, Figure] = {}
     plain_utility: dict[str, Figure] = {}

@@ -42,6 +42,7 @@ def make_record(setting: Setting, planned: PlannedCell, **fields: Any) -> Record
             "surfaces": ", ".join(sorted(attack.required_surfaces)) or "none",
             "knowledge": described(attack.required_knowledge | implied(attack.required_surfaces)),
         },
+        exposes=tuple(sorted(planned.defense.exposes)),
         provenance=Provenance(
             config={
                 **{

@@ -56,20 +56,20 @@ def run_plan(
         setting = Setting(plan.source, plan.model, plan.task, seed, plan.scale, device, plan.options)
         defender = Defender(setting, cache, progress)
         session = Session(setting, defender, Referee(defender), executor)
-        found = [_finished(setting, cell, out, executor, warn) for cell in plan.cells]
+        found = [finished(setting, cell, out, executor.flags, warn) for cell in plan.cells]
         if None in found:
             executor.start()
             _prepare(
                 defender, [cell for cell, result in zip(plan.cells, found, strict=True) if result is None]
             )
-        for planned, finished in zip(plan.cells, found, strict=True):
+        for planned, there in zip(plan.cells, found, strict=True):
             announce(done, total, f"{planned.defense.selector} × {planned.attack.selector}, seed {seed}")
-            result = finished
+            result = there
             if result is None:
                 result = execute(session, planned)
                 save_result(out, result)
             done += 1
-            yield result, finished is not None
+            yield result, there is not None
     announce(done, total, "")
 
 
@@ -99,9 +99,10 @@ def check(defender: Defender, defense: Defense) -> None:
         pass
 
 
-def _finished(
-    setting: Setting, planned: PlannedCell, out: Path, executor: Executor, warn: Callable[[str], None]
+def finished(
+    setting: Setting, planned: PlannedCell, out: Path, flags: tuple[str, ...], warn: Callable[[str], None]
 ) -> Result | None:
+    """The result of a cell that need not be run again, or None; ``flags`` are those of the executor."""
     path = result_path(out, cell_of(setting, planned))
     if not path.exists():
         return None
@@ -113,7 +114,7 @@ def _finished(
     record = result.record
     if record.status == "failed" or record.key != cell_key(setting, planned):
         return None
-    if IN_PROCESS in record.flags and IN_PROCESS not in executor.flags:
+    if IN_PROCESS in record.flags and IN_PROCESS not in flags:
         return None
     if record.status == "ok" and record.scored != scored_by(setting, planned):
         return None

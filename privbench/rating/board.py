@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from privbench.core.controls import NULL
+from privbench.core.controls import CONTROLS, NULL
 from privbench.core.file_names import slug
 from privbench.core.hashing import text_hash
 from privbench.core.records import Record
@@ -16,7 +16,7 @@ from privbench.rating.certification import Certificate, certify
 from privbench.rating.defense_rows import DefenseRow, defense_row
 from privbench.rating.grouping import BoardKey, by_board
 from privbench.rating.metric_lookup import metric_order
-from privbench.rating.ranking import rank_order, ranks
+from privbench.rating.ranking import marks, rank_order, ranks
 from privbench.rating.scales import MetricScale, metric_scales
 from privbench.rating.verdict import resolution, verdicts
 from privbench.rating.worst_case import rate
@@ -41,6 +41,11 @@ class Board:
     def seeds(self) -> tuple[int, ...]:
         """All seeds of the board."""
         return tuple(sorted({r.cell.seed for r in self.records}))
+
+    @property
+    def has_controls(self) -> bool:
+        """Whether the controls were run, without which nothing is certified."""
+        return {row.defense for row in self.defenses} >= set(CONTROLS)
 
     @property
     def utility_metric(self) -> str:
@@ -79,9 +84,12 @@ def _board(key: BoardKey, name: str, results: Sequence[Result]) -> Board:
     ratings, worst = verdicts(
         {d: {g: rate(cells, d, g, certificates) for g in games} for d in cells.defenses()}
     )
-    places = ranks(worst)
-    defenses = [defense_row(cells, d, worst[d], ratings[d], places.get(d)) for d in cells.defenses()]
-    defenses.sort(key=lambda row: rank_order(row.defense, row.overall))
+    rows = [defense_row(cells, d, worst[d], ratings[d], key.scale) for d in cells.defenses()]
+    least = resolution(worst.get(NULL))
+    marked = {row.defense: marks(row.overall, row.relative_utility, least) for row in rows}
+    places = ranks(worst, marked)
+    defenses = [replace(r, rank=places.get(r.defense), marks=marked[r.defense]) for r in rows]
+    defenses.sort(key=lambda row: rank_order(row.defense, row.overall, row.marks))
     order = {row.defense: place for place, row in enumerate(defenses)}
     pairings = sorted(cells.pairings, key=lambda p: (p.game, order[p.defense], p.attack))
     metrics = {game: tuple(_all_metrics(cells, game)) for game in games}

@@ -9,6 +9,7 @@ from statistics import fmean, median
 
 from privbench.core.controls import CONTROLS
 from privbench.core.records import Figure, Record
+from privbench.rating.basis import Basis, basis_of
 from privbench.rating.cells import Cells
 from privbench.rating.combine import combine
 from privbench.rating.metric_lookup import is_headline
@@ -20,7 +21,9 @@ class DefenseRow:
     """A defense on one line: privacy, utility, guarantee and cost.
 
     Attributes:
-        rank: None for controls and for what is not rated.
+        rank: None for controls, for what is not rated and for passes with ``marks``.
+        basis: what the verdict rests on.
+        marks: why a pass does not lead: ``no utility``, ``below resolution``.
         relative_utility: ``clip(MCC / plain MCC, 0, 1)``: the share that is left of what the model knows
             beyond guessing. With even classes and errors it is (accuracy - 1/K) / (plain accuracy - 1/K);
             unlike that, it is 0 for a constant answer however uneven the classes. None where the plain
@@ -33,6 +36,7 @@ class DefenseRow:
     control: bool
     rank: int | None
     overall: Rating
+    basis: Basis
     games: dict[str, Rating]
     utility: dict[str, Figure]
     plain_utility: dict[str, Figure]
@@ -42,6 +46,7 @@ class DefenseRow:
     fit_slowdown: float | None
     inference_slowdown: float | None
     attack_seconds: float
+    marks: tuple[str, ...] = ()
 
     @property
     def utility_metric(self) -> str:
@@ -51,16 +56,16 @@ class DefenseRow:
 
 
 def defense_row(
-    cells: Cells, defense: str, worst: Rating, games: dict[str, Rating], rank: int | None
+    cells: Cells, defense: str, worst: Rating, games: dict[str, Rating], scale: str
 ) -> DefenseRow:
-    """The row of ``defense``."""
-    records = [
+    """The row of ``defense``, without rank and marks, which depend on the others."""
+    every = [
         r.record
         for pairing, by_seed in sorted(cells.pairings.items())
         if pairing.defense == defense
         for r in by_seed.values()
-        if r.record.status == "ok"
     ]
+    records = [record for record in every if record.status == "ok"]
     by_seed = {
         seed: [r for r in records if r.cell.seed == seed] for seed in sorted({r.cell.seed for r in records})
     }
@@ -69,8 +74,9 @@ def defense_row(
     return DefenseRow(
         defense=defense,
         control=defense in CONTROLS,
-        rank=rank,
+        rank=None,
         overall=worst,
+        basis=basis_of(every, defense, scale, games, worst),
         games=games,
         utility=utility,
         plain_utility=plain,

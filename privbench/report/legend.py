@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from privbench.core.controls import BREAK, FLOOR, NULL
 from privbench.rating.board import Board
+from privbench.rating.ranking import NO_UTILITY
 from privbench.rating.rating import BROKEN_ABOVE
 from privbench.rating.scales import MetricScale
 from privbench.report.text import DASH, escape, number
@@ -16,8 +17,11 @@ metric that rates, with a two-sided 95% interval. **Bound**: its one-sided 95% u
 **RATED**: the bound is at most {BROKEN_ABOVE}. **BROKEN**: it is above. **INCONCLUSIVE**: it is above, but
 neither over all games nor in a single game with such a bound is the whole interval above the bound of
 `{NULL}`, which releases nothing: too few samples to tell a leak from none in the games with such a bound,
-and no pass. {DASH} is no verdict and never a pass. Defenses whose intervals overlap with the
-first of their group share its rank.
+and no pass. {DASH} is no verdict and never a pass. A status says on how many of the games that apply to
+the defense it rests; a pass is one for the games that were played. Defenses whose intervals overlap with
+the first of their group share its rank. A pass with **no utility** (less than {NO_UTILITY} of what the plain
+model knows beyond guessing is left) or **below resolution** (its bound cannot be told from no leakage on
+this board) has no rank.
 **Guarantee**: a proof of its own, not mixed in; "per image" means one training image added or removed.
 **This is a bound over the attacks that were run, not a proof.** `{BREAK}` and `{NULL}` are controls and have
 no rank.

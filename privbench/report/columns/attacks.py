@@ -40,6 +40,7 @@ def attack_columns(board: Board, metrics: Sequence[str] = ()) -> list[AttackColu
     Console and markdown have a row for each cell; CSV has one for each metric of a cell.
     """
     known = {(c.game, c.attack, c.metric): c for c in board.certificates}
+    without = "" if board.has_controls else "no controls"
     several = len({m for cell in board.cells for m in cell.leakage if m in metrics}) > 1
     flags: AttackColumn = Column(
         Listed(), lambda line: line.cell.flags, "", "Flags", ("flags",),
@@ -58,8 +59,8 @@ def attack_columns(board: Board, metrics: Sequence[str] = ()) -> list[AttackColu
         Column(Leakage(), lambda line: line.cell.leakage.get(line.metric), csv=LEAKAGE),
         Column(Leakage(), _worst_leakage, markdown="Leakage"),
         Column(Words(), lambda line: (line.cell.worst() or ("",))[0], markdown="By"),
-        Column(Words(), lambda line: _counted(line, known, several=several), console="leakage"),
-        Column(Words(), lambda line: _rates_by(line, known), markdown="Rates by"),
+        Column(Words(), lambda line: without or _counted(line, known, several=several), console="leakage"),
+        Column(Words(), lambda line: without or _rates_by(line, known), markdown="Rates by"),
         Column(YesNo(), lambda line: _certified(line, known), csv=("certified",)),
         Column(Words(), lambda line: _certification(line, known), csv=("certification",)),
         replace(flags, markdown=""),

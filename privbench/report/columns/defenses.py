@@ -34,13 +34,27 @@ class _Rank(Form[DefenseRow]):
 
 
 class _Status(Form[DefenseRow]):
-    """A control's status would be no verdict; it is told to machines only."""
+    """The verdict with what it rests on; a control's would be none, and is told to machines only.
+
+    Fills status, the games that were played and those that were not, scale, marks.
+    """
 
     def text(self, value: DefenseRow) -> str:
-        return "" if value.control else value.overall.status
+        return " ".join(self._parts(value))
+
+    def console(self, value: DefenseRow, *, roomy: bool) -> str:
+        return "\n".join(self._parts(value))
 
     def csv(self, value: DefenseRow) -> list[str]:
-        return [value.overall.status]
+        basis = value.basis
+        missing = " ".join(basis.missing) if basis.known else "unknown"
+        return [value.overall.status, " ".join(basis.played), missing, basis.scale, "; ".join(value.marks)]
+
+    def _parts(self, value: DefenseRow) -> list[str]:
+        if value.control:
+            return [""]
+        rests = [f"on {value.basis.games}"] if value.overall.leakage else []
+        return [value.overall.status, *rests, *(f"({mark})" for mark in value.marks)]
 
 
 class _By(Form[Rating]):
@@ -95,7 +109,8 @@ def defense_columns(board: Board) -> list[DefenseColumn]:
         Column(Selector(), lambda row: row.defense, "defense", "Defense", ("defense",)),
         Column(YesNo(), lambda row: row.control, csv=("control",)),
         Column(
-            _Status(), lambda row: row, "status", "Status", ("status",), notes=lambda row: row.overall.notes
+            _Status(), lambda row: row, "status", "Status",
+            ("status", "games_played", "games_not_played", "scale", "marks"), notes=_status_notes,
         ),
         Column(Words(), lambda row: row.overall.reason, csv=("reason",)),
         Column(
@@ -135,6 +150,12 @@ def _game_column(game: str) -> DefenseColumn:
         _InGame(), lambda row: row.games[game], "", game.capitalize(), names,
         notes=lambda row: (row.games[game].reason,),
     )  # fmt: skip
+
+
+def _status_notes(row: DefenseRow) -> tuple[str, ...]:
+    if row.control or not row.basis.missing:
+        return row.overall.notes
+    return (f"not played, and applies: {', '.join(row.basis.missing)}", *row.overall.notes)
 
 
 def _bound(row: DefenseRow) -> float | None:

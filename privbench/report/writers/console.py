@@ -14,6 +14,7 @@ from privbench.core.seeds import seed_list
 from privbench.rating.board import Board, make_boards
 from privbench.rating.defense_rows import DefenseRow
 from privbench.report.columns.defenses import DefenseColumn, defense_columns
+from privbench.report.summary import closing
 from privbench.report.text import flat, guarantee_text, number
 from privbench.report.writers.console_game import print_game
 from privbench.store.results import Result
@@ -56,13 +57,19 @@ def _print_defenses(board: Board, console: Console) -> None:
     if any(row.overall.status == "INCONCLUSIVE" for row in board.defenses if not row.control):
         told = f"too few samples to tell it from {NULL} (bound {number(board.resolution())}); no pass"
         console.print(Text(f"INCONCLUSIVE: {told}.", style="dim"))
+    for sentence in closing(board):
+        console.print(Text(flat(sentence)))
     console.print(Text("A bound over the attacks that were run, not a proof.", style="dim"))
 
 
 def _style(column: DefenseColumn, row: DefenseRow) -> str:
     if row.control:
         return "dim" if column.console == "defense" else ""
-    return _STYLES.get(row.overall.status, "") if column.console == "status" else ""
+    if column.console != "status":
+        return ""
+    if row.overall.status == "RATED" and (not row.basis.complete or row.marks):
+        return "yellow"
+    return _STYLES.get(row.overall.status, "")
 
 
 def _notes(board: Board, *, roomy: bool) -> Iterator[str]:
