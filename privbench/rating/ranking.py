@@ -28,11 +28,14 @@ def marks(rating: Rating, relative_utility: float | None, least: float | None) -
     return tuple(found)
 
 
-def ranks(ratings: Mapping[str, Rating], marked: Mapping[str, tuple[str, ...]]) -> dict[str, int]:
+def ranks(
+    ratings: Mapping[str, Rating], marked: Mapping[str, tuple[str, ...]] | None = None
+) -> dict[str, int]:
     """Ranks of the rated defenses by upper bound, least leakage first; controls and marked passes have none.
 
     A defense whose interval overlaps with that of its group's first shares the first's rank.
     """
+    marked = marked or {}
     order = sorted(ratings, key=lambda d: rank_order(d, ratings[d], marked.get(d, ())))
     rated = {
         d: leak

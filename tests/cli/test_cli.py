@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -299,12 +300,42 @@ def test_the_second_run_reuses_every_cell(finished_run):
     assert again.stdout.partition(" cells (")[0] == first.stdout.partition(" cells (")[0]
 
 
-def test_json_prints_the_records(finished_run):
+def test_json_prints_verdicts_and_records(finished_run):
     folder, _ = finished_run
     done = cli(*RUN, "--json", "--defense", "pixelate", "--attack", "loss-threshold", cwd=folder)
-    records = json.loads(done.stdout)
-    assert {r["cell"]["attack"] for r in records} == {"loss-threshold", "blind"}
-    assert {"hashes", "versions", "seeds", "git"} <= set(records[0]["provenance"])
+    told = json.loads(done.stdout)
+    assert {r["cell"]["attack"] for r in told["records"]} == {"loss-threshold", "blind"}
+    assert {"hashes", "versions", "seeds", "git"} <= set(told["records"][0]["provenance"])
+    (verdict,) = told["verdicts"]
+    assert verdict["defense"] == "pixelate"
+    assert verdict["games_played"] in (["membership"], [])
+    assert {"linkage", "reconstruction", "attribute"} <= set(verdict["games_not_played"])
+
+
+def test_a_pipeline_can_end_on_a_verdict(finished_run):
+    folder, _ = finished_run
+    words = (*RUN, "--defense", "pixelate", "--attack", "window-mean", "--quiet")
+    done = cli(*words, "--fail-on", "inconclusive", "--json", cwd=folder)
+    status = json.loads(done.stdout)["verdicts"][0]["status"]
+    assert done.returncode == (0 if status == "RATED" else 3)
+    uncontrolled = cli(*words, "--no-controls", "--fail-on", "inconclusive", cwd=folder)
+    assert uncontrolled.returncode == 3
+    assert "pixelate is UNRATED" in uncontrolled.stderr
+    assert "none and blackout were not run" in " ".join(uncontrolled.stdout.split())
+    assert cli(*words, "--no-controls", "--fail-on", "broken", cwd=folder).returncode == 0
+
+
+def test_a_dry_run_says_what_is_there_and_runs_nothing(finished_run, tmp_path):
+    folder, _ = finished_run
+    words = (*RUN, "--defense", "pixelate", "--attack", "window-mean", "--dry-run")
+    there = cli(*words, cwd=folder)
+    assert "pixelate × window-mean, reconstruction, seed 0: finished" in there.stdout
+    anew = cli(*words, cwd=tmp_path)
+    assert "pixelate × window-mean, reconstruction, seed 0: to run" in anew.stdout
+    assert "Time of attacks: unknown" in anew.stdout
+    assert list(tmp_path.iterdir()) == []
+    again = cli(*words, "--seed", "1", cwd=folder)
+    assert re.search(r"window-mean, reconstruction, seed 1: to run, about [0-9.]+ s", again.stdout)
 
 
 def test_leaderboards_are_pure_functions_of_records(finished_run, tmp_path):

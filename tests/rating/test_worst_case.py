@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from factory import controls, defended, membership_columns, psnr_columns, recognition_columns, result
 
 from privbench.rating.cells import Cells
 from privbench.rating.certification import certify
-from privbench.rating.ranking import ranks
+from privbench.rating.ranking import marks, rank_order, ranks
 from privbench.rating.rating import Rating
 from privbench.rating.worst_case import overall, rate
 from privbench.stats.bootstrap import Interval
@@ -158,3 +160,16 @@ def test_controls_and_unrated_have_no_rank():
         {"none": leak(1, 1, 1), "blackout": leak(0, 0, 0), "x": leak(0.1, 0.2, 0.3), "y": Rating("UNRATED")}
     )
     assert found == {"x": 1}
+
+
+def test_a_pass_of_no_use_does_not_lead():
+    useless, good, broken = leak(0.0, 0.05, 0.1), leak(0.2, 0.3, 0.4), leak(0.9, 0.95, 1.0)
+    broken = replace(broken, status="BROKEN")
+    assert marks(useless, 0.05, None) == ("no utility",)
+    assert marks(useless, 0.9, useless.leakage.bound) == ("below resolution",)
+    assert marks(good, 0.9, 0.2) == marks(good, None, None) == ()
+    ratings = {"useless": useless, "good": good, "broken": broken}
+    marked = {"useless": ("no utility",), "broken": ("no utility",)}
+    assert ranks(ratings, marked) == {"good": 1, "broken": 2}
+    order = sorted(ratings, key=lambda d: rank_order(d, ratings[d], marked.get(d, ())))
+    assert order == ["good", "useless", "broken"]

@@ -34,7 +34,7 @@ def test_inconclusive_is_told_wherever_statuses_are(tmp_path, monkeypatch):
     row = next(row for row in board.defenses if row.defense == "x")
     assert row.overall.status == "INCONCLUSIVE"
     page = board_markdown(board)
-    assert "| `x` | INCONCLUSIVE |" in page
+    assert "| `x` | INCONCLUSIVE on 1 game |" in page
     assert "**INCONCLUSIVE**" in page
     assert "x,no,INCONCLUSIVE," in defenses_csv(board)
     out = io.StringIO()
