@@ -25,6 +25,7 @@ class Blind(Attack):
 
     source: ClassVar[str] = "privbench's floor: the best constant answer of a prior-only adversary"
     games: ClassVar[frozenset[str]] = frozenset()
+    ignores_defense: ClassVar[bool] = True
 
     aim: Literal["mse", "ssim"] = Field("mse", description="which constant image is the best guess")
 

@@ -21,6 +21,8 @@ class Attack(Method):
         knowledge: what it assumes of the adversary; its view has nothing else.
         tasks: the tasks whose models it can read; None: any.
         pairs: how many known pairs it asks for, where it knows pairs.
+        ignores_defense: whether its guess follows from the challenge and public data alone, so that it is
+            made once for all defenses.
     """
 
     kind = "attack"
@@ -29,6 +31,7 @@ class Attack(Method):
     knowledge: ClassVar[frozenset[Knowledge]] = frozenset({Knowledge.PUBLIC_PRIOR})
     tasks: ClassVar[frozenset[str] | None] = None
     pairs: ClassVar[int] = 0
+    ignores_defense: ClassVar[bool] = False
 
     @property
     def plays(self) -> frozenset[str]:

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
+from privbench.core.controls import BREAK
+from privbench.core.defense import Defense
+from privbench.core.game import Challenge
+from privbench.core.hashing import content_digest, text_hash
+from privbench.core.registry import create
 from privbench.engine.adversary import Adversary
 from privbench.engine.executors.guess import Executor
+from privbench.engine.keys import cell_key
+from privbench.engine.plan import PlannedCell
+from privbench.engine.setting import Setting
 from privbench.store.cache import Cache
 
 
@@ -32,14 +40,22 @@ class Attempt:
     flags: tuple[str, ...]
 
 
-def attempt(executor: Executor, adversary: Adversary) -> Attempt:
+def guess_key(setting: Setting, planned: PlannedCell, challenge: Challenge) -> str:
+    """The key of a guess: the cell's, or one that all defenses share where the attack ignores them."""
+    if not planned.attack.ignores_defense:
+        return cell_key(setting, planned)
+    plain = create("defense", BREAK)
+    assert isinstance(plain, Defense)
+    return text_hash(f"{cell_key(setting, replace(planned, defense=plain))}|{content_digest(challenge)}")
+
+
+def attempt(executor: Executor, adversary: Adversary, challenge: Challenge) -> Attempt:
     """Let the attack guess.
 
     Raises:
         AttackFailed: it raised something, ended its process, or took too long.
         PrivbenchError: its answer is no guess.
     """
-    challenge = adversary.challenge()
     start = time.perf_counter()
     answer = executor.guess(adversary, challenge)
     guess = adversary.game.check(challenge, answer.guess)

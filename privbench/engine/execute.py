@@ -12,7 +12,7 @@ from privbench.core.controls import FLOOR
 from privbench.core.errors import CannotWrite, PrivbenchError
 from privbench.core.records import Cost
 from privbench.engine.adversary import Adversary
-from privbench.engine.attempts import attempt, keep_attempt, kept_attempt
+from privbench.engine.attempts import attempt, guess_key, keep_attempt, kept_attempt
 from privbench.engine.cases import make_case
 from privbench.engine.cell_record import make_record
 from privbench.engine.defender import Defender
@@ -76,10 +76,13 @@ def _executed(session: Session, planned: PlannedCell) -> Result:
     _reset_peak(defender.device)
     deployment = defender.deploy(planned.defense)
     case = make_case(session.setting, deployment, game, planned.attack)
-    made = kept_attempt(defender.cache, key, session.executor)
+    adversary = Adversary(defender, case, planned.attack, game)
+    challenge = adversary.challenge()
+    kept = guess_key(session.setting, planned, challenge)
+    made = kept_attempt(defender.cache, kept, session.executor)
     if made is None:
-        made = attempt(session.executor, Adversary(defender, case, planned.attack, game))
-        keep_attempt(defender.cache, key, made)
+        made = attempt(session.executor, adversary, challenge)
+        keep_attempt(defender.cache, kept, made)
     truth = game.truth(case)
     metrics, figures, columns = referee.score(game, truth, made.guess)
     mine, plain = referee.service(planned.defense), referee.plain()
