@@ -29,6 +29,7 @@ class DefenseRow:
             unlike that, it is 0 for a constant answer however uneven the classes. None where the plain
             model's own MCC is not above 0 with 95% confidence: nothing to keep.
         fit_slowdown, inference_slowdown: times the undefended model's, None if unknown.
+        inference_microseconds: for an image, None if unknown.
         attack_seconds: wall time of all attacks, on average over seeds.
     """
 
@@ -45,6 +46,7 @@ class DefenseRow:
     guarantee: dict[str, float | str]
     fit_slowdown: float | None
     inference_slowdown: float | None
+    inference_microseconds: float | None
     attack_seconds: float
     marks: tuple[str, ...] = ()
 
@@ -87,6 +89,7 @@ def defense_row(
         inference_slowdown=_ratio(
             (r.cost.plain_inference_images_per_second, r.cost.inference_images_per_second) for r in records
         ),
+        inference_microseconds=_ratio((1e6, r.cost.inference_images_per_second) for r in records),
         attack_seconds=fmean([sum(r.cost.attack_seconds for r in rs) for rs in by_seed.values()] or [0.0]),
     )
 

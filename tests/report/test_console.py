@@ -5,6 +5,7 @@ from factory import controls, defended, result
 from rich.console import Console
 
 from privbench.report.writers.console import print_results
+from privbench.store.results import Result
 
 
 def results():
@@ -48,3 +49,21 @@ def test_what_is_told():
     assert "dp-sgd, reconstruction: not exposed: exposes no images" in text
     assert "control" in text
     assert "not a proof" in text
+
+
+def test_what_every_attack_of_a_game_is_flagged_with_is_said_once():
+    out = io.StringIO()
+    every = [*controls(), *defended("x", 26)]
+    flagged = [
+        Result(r.record.model_copy(update={"flags": ("unresolved: tpr",)}), r.columns, r.clusters, r.index)
+        for r in every
+    ]
+    print_results(flagged, Console(file=out, width=100))
+    assert out.getvalue().count("unresolved: tpr") == 1
+    assert "all: unresolved: tpr" in out.getvalue()
+
+
+def test_a_pass_on_some_of_the_games_is_not_green():
+    text = shown(100, terminal=True)
+    assert "on 1 of 4 games" in text
+    assert "\x1b[32m" not in text

@@ -139,6 +139,10 @@ def defense_columns(board: Board) -> list[DefenseColumn]:
         Column(
             Factor(), lambda row: row.inference_slowdown, markdown="Inference", csv=("inference_slowdown",)
         ),
+        Column(
+            Number(), lambda row: row.inference_microseconds, markdown="µs an image",
+            csv=("inference_us_per_image",),
+        ),
         Column(Seconds(), lambda row: row.attack_seconds, markdown="Attacks", csv=("attack_seconds",)),
         Column(Listed(), lambda row: row.overall.notes, csv=("notes",)),
     ]  # fmt: skip

@@ -42,6 +42,7 @@ def _print_cells(board: Board, game: str, cells: Sequence[CellRow], console: Con
         cell.pairing: [_text(c.form.console(c.read(AttackLine(cell)), roomy=True)) for c in columns]
         for cell in cells
     }
+    shared = set.intersection(*(set(cell.flags) for cell in cells)) if len(cells) > 1 else set()
     widths = _widths(headers, list(lines.values()), console.width)
     head = True
     for row in board.defenses:
@@ -56,10 +57,12 @@ def _print_cells(board: Board, game: str, cells: Sequence[CellRow], console: Con
         title = Text(row.defense, style="cyan").append(f"  {_utility_words(row)}", style="default")
         console.print(title.append("  control", style="dim") if row.control else title)
         console.print(Padding(table, (0, 0, 0, 2)))
-        for flag in sorted({flag for cell in mine for flag in cell.flags}):
+        for flag in sorted({flag for cell in mine for flag in cell.flags} - shared):
             flagged = ", ".join(cell.pairing.attack for cell in mine if flag in cell.flags)
             console.print(Text(f"  {flat(flag)} ({flagged})", style="yellow"))
         head = False
+    for flag in sorted(shared):
+        console.print(Text(f"all: {flat(flag)}", style="yellow"))
 
 
 def _widths(headers: Sequence[str], rows: Sequence[Sequence[Text]], width: int) -> list[int | None]:
