@@ -11,6 +11,7 @@ from privbench.core.game import Truth
 from privbench.core.images import LabelledImages
 
 _ELEMENTS = 2**23
+_CACHED = 2**18
 
 
 def finite(values: torch.Tensor, what: str) -> torch.Tensor:
@@ -41,17 +42,32 @@ def image_pair(a: torch.Tensor, b: torch.Tensor) -> tuple[torch.Tensor, torch.Te
     Raises:
         PrivbenchError: the shapes differ or are no image batches, or a value is NaN or infinite.
     """
+    require_one_shape(a, b)
+    return finite(a, "images"), finite(b, "images")
+
+
+def require_one_shape(a: torch.Tensor, b: torch.Tensor) -> None:
+    """Check that two image batches are [N, C, H, W] of one shape.
+
+    Raises:
+        PrivbenchError: they are not.
+    """
     if a.shape != b.shape or a.ndim != 4:
         raise PrivbenchError(
             f"images of shapes {tuple(a.shape)} and {tuple(b.shape)} cannot be compared; "
             "expected [N, C, H, W] twice"
         )
-    return finite(a, "images"), finite(b, "images")
 
 
 def slices(count: int, per_sample: int) -> Iterator[slice]:
     """Slices of ``count`` samples that hold at most 2^23 values each, ``per_sample`` a sample."""
     size = max(1, _ELEMENTS // max(1, per_sample))
+    return (slice(start, start + size) for start in range(0, count, size))
+
+
+def in_cache(count: int, per_sample: int) -> Iterator[slice]:
+    """Slices of ``count`` samples whose intermediate values stay in a processor's cache."""
+    size = max(1, _CACHED // max(1, per_sample))
     return (slice(start, start + size) for start in range(0, count, size))
 
 
@@ -61,8 +77,12 @@ def compare(
     guess: torch.Tensor,
     device: torch.device,
 ) -> torch.Tensor:
-    """``function(originals, guess)`` on ``device``, in slices that fit its memory: [N] on the CPU."""
-    images, guess = image_pair(originals(truth).images, guess)
+    """``function(originals, guess)`` on ``device``, in slices that fit its memory: [N] on the CPU.
+
+    ``function`` refuses values that are not finite.
+    """
+    images = originals(truth).images
+    require_one_shape(images, guess)
     if not len(images):
         raise PrivbenchError("there are no images to compare")
     parts = [
