@@ -42,8 +42,9 @@ def main() -> None:
             )
         )
         energy = fastest(lambda a=a: vfe(a))  # type: ignore[misc]
+        name = "x".join(map(str, shape))
         print(
-            f"{'x'.join(map(str, shape))}: PSNR {ours * 1e3:.1f} ms, {ours / theirs:.2f} of torchmetrics' time; "
+            f"{name}: PSNR {ours * 1e3:.1f} ms, {ours / theirs:.2f} of torchmetrics' time; "
             f"VFE {energy * 1e3:.1f} ms, {energy / read:.0f} reads"
         )
 
