@@ -95,7 +95,13 @@ class Metric(Method):
 
 
 class MeanMetric(Metric):
-    """A metric that is the mean of one value per sample, the column named like the metric."""
+    """A metric that is the mean of one value per sample, the column named like the metric.
+
+    Attributes:
+        hits: whether the value of a sample is a hit (1) or a miss (0), so that the mean is a share.
+    """
+
+    hits: ClassVar[bool] = False
 
     def columns(self, truth: Truth, guess: torch.Tensor, context: ScoringContext) -> Columns:
         """One column: ``values`` under the metric's own name."""
@@ -110,6 +116,6 @@ class MeanMetric(Metric):
         return weights @ columns[self.registry_name] / weights.sum(dim=1)
 
     def is_share(self, columns: Columns) -> bool:
-        """Whether every value is 0 or 1, the ends of its range."""
+        """Whether values are ``hits``, and none is between (a tie)."""
         values = columns[self.registry_name]
-        return self.bounds == (0.0, 1.0) and bool(((values == 0) | (values == 1)).all())
+        return self.hits and bool(((values == 0) | (values == 1)).all())

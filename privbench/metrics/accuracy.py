@@ -23,6 +23,7 @@ class Accuracy(MeanMetric):
     subject = "utility"
     higher_is = "better"
     headline = True
+    hits = True
 
     k: int = Field(1, ge=1, description="how many of the likeliest classes may hold the true one")
 

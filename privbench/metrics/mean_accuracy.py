@@ -18,6 +18,7 @@ class MeanAccuracy(MeanMetric):
     source = "Mean over attributes of the share of right answers"
     subject = "attribute-utility"
     higher_is = "better"
+    hits = True
 
     def values(self, truth: Truth, guess: torch.Tensor, context: ScoringContext) -> torch.Tensor:
         """The share of the attributes that are right for each image, float64 [N]."""

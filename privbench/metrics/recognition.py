@@ -23,6 +23,7 @@ class Recognition(MeanMetric):
     subject = "reconstruction"
     rates = True
     needs_judge = True
+    hits = True
 
     def values(self, truth: Truth, guess: torch.Tensor, context: ScoringContext) -> torch.Tensor:
         """1 where the judge names the original's class, else 0: float64 [N].

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import torch
 
-from privbench.core.metric import Columns, Metric
+from privbench.core.metric import Columns, MeanMetric, Metric
 from privbench.stats.proportions import share_interval, share_quantiles
 from privbench.stats.units import Units, units_of
 
@@ -53,7 +53,7 @@ def metric_draws(
     size = None
     if metric.is_share(columns):
         size = effective_size(values, units)
-    elif _at_an_end(values, metric.bounds):
+    elif not isinstance(metric, MeanMetric) and _at_an_end(values, metric.bounds):
         size = units.count
     if size is None or not size or not bool(torch.isfinite(values[0])):
         return Draws(_widened(values, metric.bounds, units), units)

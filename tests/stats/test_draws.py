@@ -66,6 +66,8 @@ def test_a_figure_at_the_end_of_its_range_is_not_certain():
     assert float(draws.values[0]) == high == 1.0
     assert low == pytest.approx(clopper_pearson(30, 30)[0])
     assert interval(draws.values).low == pytest.approx(low, abs=0.01)
+    # A mean of values that are no counts is what it is.
+    assert figure(SSIM, {"ssim": torch.ones(80).double()})[1] == (1.0, 1.0)
     # Constant scores know nothing, and that is certain.
     blind = {"score": torch.zeros(80).double(), "member": member}
     assert figure(AUC, blind)[1] == (0.5, 0.5)
