@@ -17,7 +17,7 @@ from privbench.core.seeds import derive_seed
 REPLICATES = 1000
 """How many replicates every interval is made of."""
 
-_DRAWS = 2**22
+_DRAWS = 2**18
 
 
 def _multinomial(units: int, replicates: int, seed: int) -> np.ndarray:

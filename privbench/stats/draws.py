@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 
@@ -143,8 +144,14 @@ def _share_draws(draws: torch.Tensor, bounds: tuple[float, float], size: float, 
     replicates = draws[1:]
     ties = torch.randperm(len(replicates), generator=torch.Generator().manual_seed(seed % 2**63))
     order = ties[replicates[ties].argsort(stable=True)]
-    levels = (torch.arange(len(replicates), dtype=torch.float64) + 0.5) / max(1, len(replicates))
     made = torch.empty_like(replicates)
-    made[order] = least + span * share_quantiles(share, size, levels)
+    made[order] = least + span * _even_quantiles(share, size, len(replicates))
     made[~torch.isfinite(replicates)] = math.nan
     return torch.cat([draws[:1], made])
+
+
+@lru_cache(maxsize=256)
+def _even_quantiles(share: float, size: float, count: int) -> torch.Tensor:
+    """``count`` quantiles at even levels; the same for many cells of a board (0 of 300, 300 of 300)."""
+    levels = (torch.arange(count, dtype=torch.float64) + 0.5) / max(1, count)
+    return share_quantiles(share, size, levels)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 
@@ -36,6 +37,10 @@ def share_quantiles(share: float, size: float, levels: torch.Tensor) -> torch.Te
 
     hits = share * size
     at = levels.numpy()
-    low = betaincinv(hits, size - hits + 1, at) if hits > 0 else 0 * at
-    high = betaincinv(hits + 1, size - hits, at) if hits < size else 0 * at + 1
-    return torch.where(levels < 0.5, torch.from_numpy(low), torch.from_numpy(high))
+    below = at < 0.5
+    made = (~below).astype(np.float64)
+    if hits > 0:
+        made[below] = betaincinv(hits, size - hits + 1, at[below])
+    if hits < size:
+        made[~below] = betaincinv(hits + 1, size - hits, at[~below])
+    return torch.from_numpy(made)
