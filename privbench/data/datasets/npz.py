@@ -2,41 +2,48 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from typing import Any
 
 import torch
 from pydantic import Field
 
 from privbench.core.dataset import Dataset
-from privbench.core.errors import DataError
+from privbench.core.errors import DataError, counted
 from privbench.core.images import LabelledImages
 from privbench.core.registry import register
-from privbench.data.checks import checked_dataset
-from privbench.data.datasets._files import centre_square, digest, to_float
+from privbench.data.checks import CHUNK, check_images, checked_dataset, same_partition
+from privbench.data.datasets._archive import check_pieces, pieces, read_arrays
+from privbench.data.datasets._files import digest
 from privbench.data.datasets._path import PathSource
+from privbench.data.datasets._squares import centre_square, enlarged
 
 _FORMAT = "The format: privbench show dataset npz"
+_READ = ("images", "labels", "identities", "attributes")
+_NAMES = ("class_names", "attribute_names")
+_LUMA = (19595, 38470, 7471)
+"""ITU-R 601 in units of 2^-16, as Pillow rounds it."""
 
 
 @register("npz")
 class Npz(PathSource):
     """Arrays of one file, as ``numpy.savez`` writes it; nothing is unpickled.
 
-      images       [N, H, W] or [N, H, W, 1 or 3]: uint8, or floats in [0, 1]
-      labels       [N]: integers from 0 without gaps, two classes or more
-      identities   [N]: integers ≥ 0, who is in the picture (optional)
+      images       [N, H, W] or [N, H, W, 1 or 3]: uint8 in 0..255, or floats in [0, 1]
+      labels       [N] or [N, 1]: integers from 0 without gaps, two classes or more; without labels
+                   there are no classes
+      identities   [N] or [N, 1]: integers ≥ 0, who is in the picture (optional)
       attributes   [N, A]: 0 or 1, the hidden features (optional)
       class_names, attribute_names   [K], [A]: strings of a fixed width (optional)
 
-    Arrays may be in two parts, ``train_images`` and ``test_images`` and so on. With ``identities``
-    (that are not the labels) nobody is in the auxiliary data and in another part.
+    Arrays may be in parts, ``train_images``, ``val_images``, ``test_images`` and so on, which are put
+    together. With ``identities`` nobody is in the auxiliary data and in another part, unless the labels
+    are the people.
     """
 
     size: int | None = Field(
         None, ge=8, le=1024, description="resize the centre square to this side in pixels; unset: as stored"
     )
+    grey: bool = Field(False, description="one channel (luma) instead of three")
 
     def load(self) -> Dataset:
         """Read and check the arrays.
@@ -44,25 +51,36 @@ class Npz(PathSource):
         Raises:
             DataError: missing, damaged, or arrays that cannot be used.
         """
-        arrays = self._arrays()
-        images = self._images(self._joined(arrays, "images"))
-        labels = self._integers(self._joined(arrays, "labels"), "labels")
-        identities = self._optional(arrays, "identities")
-        attributes = self._optional(arrays, "attributes")
+        self._require()
+        arrays = read_arrays(self.location, self._fail)
+        notes = self._notes(arrays)
+        names = {name: self._names(arrays, name) for name in _NAMES}
+        parts = len(pieces(arrays, "images"))
+        integers = {name: self._integers(arrays, name, parts) for name in _READ[1:] if pieces(arrays, name)}
+        images, warnings = self._images(arrays, parts)
+        if "labels" not in integers and names["class_names"]:
+            raise self._fail("there are class_names, but no labels.")
+        labels = integers.get("labels", torch.zeros(len(images), dtype=torch.int64))
+        identities, attributes = integers.get("identities"), integers.get("attributes")
         top = int(labels.max()) if labels.numel() else -1
         if top >= max(len(images), 1):
             raise self._fail(
                 f"label {top} is too large for {len(images)} images; labels run from 0 without gaps."
             )
-        classes = self._names(arrays, "class_names") or [str(number) for number in range(top + 1)]
+        classes = names["class_names"] or [str(number) for number in range(top + 1)]
         width = attributes.shape[1] if attributes is not None and attributes.ndim == 2 else 0
-        named = self._names(arrays, "attribute_names") or [f"attribute {number}" for number in range(width)]
+        named = names["attribute_names"] or [f"attribute {number}" for number in range(width)]
+        by_person = identities is not None and not (
+            identities.shape == labels.shape and labels.ndim == 1 and same_partition(identities, labels)
+        )
         return checked_dataset(
             self.selector,
             LabelledImages(images, labels, identities, attributes),
-            classes,
+            classes if "labels" in integers else [],
             named,
-            identity_disjoint=identities is not None and not torch.equal(identities, labels),
+            identity_disjoint=by_person,
+            notes=notes,
+            warnings=warnings,
         )
 
     def content_hash(self) -> str:
@@ -77,51 +95,36 @@ class Npz(PathSource):
     def _fail(self, what: str) -> DataError:
         return DataError(f"{self.path!r}: {what} {_FORMAT}")
 
-    def _arrays(self) -> dict[str, Any]:
-        import numpy as np
+    def _notes(self, arrays: dict[str, Any]) -> list[str]:
+        """Which parts were put together, and which arrays left out."""
+        keys = pieces(arrays, "images")
+        notes = []
+        if len(keys) > 1:
+            sizes = ", ".join(f"{key} {len(arrays[key]):,}" for key in keys if arrays[key].ndim)
+            notes.append(f"parts put together, since privbench makes its own splits: {sizes}")
+        used = {key for name in _READ for key in pieces(arrays, name)} | set(_NAMES)
+        if left := sorted(arrays.keys() - used):
+            notes.append(f"{counted(len(left), 'array')} left out: {', '.join(map(repr, left))}")
+        return notes
 
-        self._require()
-        key = ""
-        try:
-            archive = np.load(self.location, allow_pickle=False)
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise self._fail("this is one array, not an .npz archive. Write it with numpy.savez.")
-            with archive:
-                found = {}
-                for key in archive.files:
-                    found[key] = archive[key]
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
-            raise self._fail(f"the file is damaged or is no .npz archive ({error}).") from error
-        except ValueError as error:
-            if key:
-                raise self._fail(
-                    f"array {key!r} cannot be read ({error}). Object arrays are refused, since reading them "
-                    "runs code: store numbers, or strings of a fixed width."
-                ) from error
-            raise self._fail("the file is no .npz archive.") from error
-        return found
+    def _images(self, arrays: dict[str, Any], parts: int) -> tuple[torch.Tensor, list[str]]:
+        """The images, uint8 or float32 [N, C, H, W], as they will be used, and warnings."""
+        check_pieces(arrays, "images", parts, self._fail)
+        keys = pieces(arrays, "images")
+        if self.size is None and not self.grey:
+            whole = [self._pixels(arrays.pop(key)) for key in keys]
+            return whole[0] if len(whole) == 1 else torch.cat(whole), []
+        made, sides = [], []
+        for key in keys:
+            pixels = self._pixels(arrays.pop(key))
+            sides += [min(pixels.shape[2:])] * len(pixels)
+            # Before anything is clipped to the range.
+            check_images(pixels, self.selector)
+            pixels = _luma(pixels) if self.grey and pixels.shape[1] == 3 else pixels
+            made.append(pixels if self.size is None else centre_square(pixels, self.size))
+        return torch.cat(made), enlarged(sides, self.size or 0)
 
-    def _joined(self, arrays: dict[str, Any], name: str) -> Any:
-        """The array ``name``, or ``train_name`` and ``test_name`` one after the other."""
-        import numpy as np
-
-        if name in arrays:
-            return arrays[name]
-        parts = [arrays[key] for key in (f"train_{name}", f"test_{name}") if key in arrays]
-        if len(parts) < 2:
-            raise self._fail(
-                f"there is no array {name!r}, nor 'train_{name}' and 'test_{name}'; "
-                f"it holds {', '.join(sorted(arrays)) or 'nothing'}."
-            )
-        if parts[0].shape[1:] != parts[1].shape[1:] or parts[0].dtype != parts[1].dtype or not parts[0].ndim:
-            raise self._fail(
-                f"'train_{name}' ({parts[0].dtype}, {parts[0].shape}) and 'test_{name}' ({parts[1].dtype}, "
-                f"{parts[1].shape}) do not fit together."
-            )
-        return np.concatenate(parts)
-
-    def _images(self, array: Any) -> torch.Tensor:
-        """float32 [N, C, H, W]; the range is checked later."""
+    def _pixels(self, array: Any) -> torch.Tensor:
         if array.dtype.name not in ("uint8", "float16", "float32", "float64"):
             raise self._fail(
                 f"images are {array.dtype}; expected uint8 in 0..255 or floating point numbers in [0, 1]."
@@ -136,18 +139,24 @@ class Npz(PathSource):
                 f"with C 1 (grey) or 3 (RGB).{hint}"
             )
         # The plain type's name drops a foreign byte order, which torch cannot hold.
-        pixels = torch.from_numpy(array.astype(array.dtype.name, copy=False)).permute(0, 3, 1, 2).contiguous()
-        images = to_float(pixels) if pixels.dtype == torch.uint8 else pixels.float()
-        return images if self.size is None else centre_square(images, self.size)
+        pixels = torch.from_numpy(array.astype(array.dtype.name, copy=False)).permute(0, 3, 1, 2)
+        return (pixels if pixels.dtype == torch.uint8 else pixels.float()).contiguous()
 
-    def _optional(self, arrays: dict[str, Any], name: str) -> torch.Tensor | None:
-        if not {name, f"train_{name}", f"test_{name}"} & arrays.keys():
-            return None
-        return self._integers(self._joined(arrays, name), name)
+    def _integers(self, arrays: dict[str, Any], name: str, parts: int) -> torch.Tensor:
+        import numpy as np
 
-    def _integers(self, array: Any, name: str) -> torch.Tensor:
+        check_pieces(arrays, name, parts, self._fail)
+        keys = pieces(arrays, name)
+        array = np.concatenate([arrays[key] for key in keys]) if len(keys) > 1 else arrays[keys[0]]
         if array.dtype.kind not in "iub":
             raise self._fail(f"{name} are {array.dtype}; expected integers.")
+        if name != "attributes" and array.ndim == 2:
+            if array.shape[1] != 1:
+                raise self._fail(
+                    f"{name} have shape {list(array.shape)}; expected [N] or [N, 1]. Several "
+                    "yes-or-no labels for each image are called 'attributes'."
+                )
+            array = array[:, 0]
         return torch.from_numpy(array.astype("int64"))
 
     def _names(self, arrays: dict[str, Any], name: str) -> list[str]:
@@ -156,3 +165,16 @@ class Npz(PathSource):
         if arrays[name].ndim != 1 or arrays[name].dtype.kind != "U":
             raise self._fail(f"{name} must be a list of strings of a fixed width.")
         return [str(entry) for entry in arrays[name]]
+
+
+def _luma(images: torch.Tensor) -> torch.Tensor:
+    """Images [N, 3, H, W] as grey [N, 1, H, W]; equal channels stay what they are."""
+    if images.dtype != torch.uint8:
+        weights = images.new_tensor(_LUMA) / 2**16
+        return (images * weights[:, None, None]).sum(dim=1, keepdim=True).clamp_(0, 1)
+    units = torch.tensor(_LUMA, dtype=torch.int32)[:, None, None]
+    parts = [
+        (((part.int() * units).sum(dim=1, keepdim=True) + 2**15) >> 16).to(torch.uint8)
+        for part in torch.split(images, CHUNK)
+    ]
+    return torch.cat(parts)

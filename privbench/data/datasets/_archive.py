@@ -1,0 +1,104 @@
+"""Arrays out of an ``.npz`` archive: bounded, never unpickled, parts put together."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from privbench.core.errors import DataError
+
+PARTS = ("train", "val", "test")
+"""Beginnings of names in an archive that comes split; privbench makes splits of its own."""
+
+Fail = Callable[[str], DataError]
+"""From what is wrong to the error."""
+
+
+def read_arrays(path: Path, fail: Fail) -> dict[str, Any]:
+    """All arrays in the archive at ``path``.
+
+    Raises:
+        DataError: as ``fail`` makes it: damaged, no archive, object arrays, or larger than the memory.
+    """
+    import numpy as np
+
+    key = ""
+    found = {}
+    try:
+        with path.open("rb") as file:
+            if file.read(6) == b"\x93NUMPY":
+                raise fail("this is one array, not an .npz archive. Write it with numpy.savez.")
+        with zipfile.ZipFile(path) as archive:
+            _check_sizes(archive, fail)
+            for member in archive.infolist():
+                key = member.filename.removesuffix(".npy")
+                with archive.open(member) as file:
+                    found[key] = np.lib.format.read_array(file, allow_pickle=False)
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError) as error:
+        raise fail(f"the file is damaged or is no .npz archive ({error}).") from error
+    except MemoryError as error:
+        raise fail(f"array {key!r} does not fit in memory.") from error
+    # Headers are parsed as Python literals: a damaged one may raise any error of that.
+    except (ValueError, SyntaxError, TypeError, KeyError, OverflowError, RecursionError) as error:
+        if key:
+            raise fail(
+                f"array {key!r} cannot be read ({error}). Object arrays are refused, since reading them "
+                "runs code: store numbers, or strings of a fixed width."
+            ) from error
+        raise fail("the file is no .npz archive.") from error
+    return found
+
+
+def _check_sizes(archive: zipfile.ZipFile, fail: Fail) -> None:
+    """Refuse what is larger than the memory, or claims to be larger than what the archive holds."""
+    import numpy as np
+
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    whole = sum(member.file_size for member in archive.infolist())
+    if whole > memory:
+        raise fail(f"its arrays take {whole / 2**30:,.0f} GiB; this machine has {memory / 2**30:,.0f} GiB.")
+    for member in archive.infolist():
+        with archive.open(member) as file:
+            version = np.lib.format.read_magic(file)
+            short, long = np.lib.format.read_array_header_1_0, np.lib.format.read_array_header_2_0
+            shape, _, dtype = (short if version == (1, 0) else long)(file)
+            if not dtype.hasobject and _items(shape) * dtype.itemsize > member.file_size:
+                raise fail(f"array {member.filename!r} claims to be {list(shape)} and is shorter: damaged.")
+
+
+def _items(shape: tuple[int, ...]) -> int:
+    total = 1
+    for side in shape:
+        total *= side
+    return total
+
+
+def pieces(arrays: dict[str, Any], name: str) -> list[str]:
+    """The keys that hold the array ``name``, in order: itself, or its parts."""
+    return [name] if name in arrays else [f"{p}_{name}" for p in PARTS if f"{p}_{name}" in arrays]
+
+
+def check_pieces(arrays: dict[str, Any], name: str, count: int, fail: Fail) -> None:
+    """See that the parts of ``name`` are those of ``count`` images and fit together."""
+    keys = pieces(arrays, name)
+    if not keys:
+        raise fail(
+            f"there is no array {name!r}, nor 'train_{name}' with 'val_{name}' or 'test_{name}'; "
+            f"it holds {', '.join(sorted(arrays)) or 'nothing'}."
+        )
+    first = arrays[keys[0]]
+    for key in keys[1:]:
+        other = arrays[key]
+        if other.shape[1:] != first.shape[1:] or other.dtype != first.dtype or not other.ndim:
+            raise fail(
+                f"{keys[0]!r} ({first.dtype}, {first.shape}) and {key!r} ({other.dtype}, {other.shape}) do "
+                "not fit together."
+            )
+    if count and len(keys) != count:
+        raise fail(
+            f"images are in {count} parts and {name} in {len(keys)}: {', '.join(keys)}. Give each part both."
+        )
