@@ -93,7 +93,7 @@ def make_split(dataset: Dataset, seed: int, scale: Scale, most: int | None = Non
             parts = _by_image(data.labels, limit, generator)
         found = _fault(parts, data, class_names)
         if not found and dataset.identity_disjoint:
-            found = _crowded(parts, data, limit)
+            found = _crowded(parts, data, min(limit, len(keep)))
         if not found:
             mixed = [keep[part[torch.randperm(len(part), generator=generator)]] for part in parts]
             notes = _left_out(dataset, keep, mixed, f"scale {scale}" if most is None else f"--images {most}")

@@ -16,7 +16,8 @@ import torch
 from privbench.core.errors import UserError
 from privbench.core.keys import Keys
 from privbench.core.seeds import derive_seed
-from privbench.defenses._shuffle import common_divisors, crops, shuffle_blocks
+from privbench.defenses._shuffle import common_divisors, shuffle_blocks
+from privbench.defenses._sides import crops
 from privbench.metrics.vfe import REFERENCE_SIZE, vfe
 
 OFFLINE_BLOCKS = 2

@@ -21,14 +21,6 @@ def common_divisors(height: int, width: int, least: int = 2) -> list[int]:
     return [d for d in range(least, common + 1) if common % d == 0]
 
 
-def crops(height: int, width: int, works: Callable[[int], bool], most: int = 3) -> str:
-    """Advice to crop images: the largest sides, up to ``most``, of squares for which ``works`` holds."""
-    fitting = [side for side in range(min(height, width), 7, -1) if works(side)][:most]
-    if not fitting:
-        return "No crop of them does: use larger images"
-    return f"Crop them, as in --dataset NAME[crop={fitting[0]}] ({', '.join(map(str, fitting))} work)"
-
-
 def random_orders(keys: Keys, *shape: int) -> torch.Tensor:
     """Uniform permutations of the last axis: int64 [N, *shape], or [1, *shape] if all keys are equal.
 

@@ -8,12 +8,12 @@ import torch
 from pydantic import Field, field_validator, model_validator
 
 from privbench.core.defense import ImageDefense
-from privbench.core.errors import UserError
 from privbench.core.keys import Keys
 from privbench.core.registry import register
-from privbench.defenses._adaptive import default_region, ladder, shuffle_adaptively
+from privbench.defenses._adaptive import shuffle_adaptively
 from privbench.defenses._released import shuffle_offline, shuffle_online
-from privbench.defenses._shuffle import common_divisors, crops, in_chunks, shuffle_blocks
+from privbench.defenses._shuffle import in_chunks, shuffle_blocks
+from privbench.defenses._sides import adaptive_region, check_divides
 
 # The variants that look at the images hold several float64 copies of a chunk.
 _CHUNK = 1 << 17
@@ -120,42 +120,9 @@ class Vim(ImageDefense):
         if self.window == "entire":
             return shuffle_blocks(images, keys, (height, width), (height, width), shared)
         if self.window == "adaptive":
-            region = self._region(height, width)
+            region = adaptive_region(self.region, height, width)
             return in_chunks(
                 lambda x, k: shuffle_adaptively(x, k, region, self.vfe_target, shared), images, keys, _CHUNK
             )
-        self._check_divides("window", self.window, height, width)
+        check_divides("window", self.window, height, width)
         return shuffle_blocks(images, keys, (self.window,) * 2, (self.window,) * 2, shared)
-
-    def _region(self, height: int, width: int) -> int:
-        """The side of the regions of ``window=adaptive``, with at least two windows to choose from."""
-        if self.region is None:
-            found = default_region(height, width)
-            if found is not None:
-                return found
-            raise UserError(
-                f"vim: images of {height}x{width} px have no regions with several window sizes, so that "
-                f"window=adaptive has nothing to choose. "
-                f"{crops(height, width, lambda side: len(ladder(default_region(side, side) or 2)) > 2)}."
-            )
-        self._check_divides("region", self.region, height, width)
-        if len(ladder(self.region)) < 2:
-            raise UserError(
-                f"vim: regions of {self.region} px have one window size, so that vfe_target does nothing. "
-                f"Write window={self.region}, or choose another region."
-            )
-        return self.region
-
-    def _check_divides(self, name: str, side: int, height: int, width: int) -> None:
-        if height % side == 0 and width % side == 0:
-            return
-        valid = [str(d) for d in common_divisors(height, width)]
-        if name == "window":
-            valid.append("entire")
-        choices = " or ".join([", ".join(valid[:-1]), valid[-1]] if len(valid) > 1 else valid)
-        chosen = f"Choose {name}={choices}" if valid else "No size does: choose window=entire"
-        cut = crops(height, width, lambda s: s % side == 0, most=1) if side <= min(height, width) else ""
-        raise UserError(
-            f"vim: {name}={side} does not divide images of {height}x{width} px. {chosen}. {cut}".rstrip(". ")
-            + "."
-        )

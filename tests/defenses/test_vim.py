@@ -269,7 +269,9 @@ def test_default_regions():
     assert default_region(224, 224) == 28
     assert default_region(32, 32) == 16
     assert default_region(92, 112) == 4
-    assert default_region(7, 7) == 7
+    assert default_region(92, 92) == 4
+    assert default_region(9, 9) == 9
+    assert default_region(7, 7) is default_region(62, 62) is None
     assert default_region(27, 28) is None
 
 
@@ -280,10 +282,12 @@ def test_regions_and_blocks_at_native_size():
     assert region_of(torch.empty(1, 3, 224, 224), 14) == (16, 16)
     assert region_of(torch.empty(1, 1, 28, 28), 14) == (2, 2)
     assert region_of(torch.empty(1, 3, 32, 32), 14) == (4, 4)
-    assert region_of(torch.empty(1, 1, 112, 92), 14) == (56, 46)
+    assert region_of(torch.empty(1, 1, 112, 92), 2) == (56, 46)
+    assert region_of(torch.empty(1, 1, 64, 64), 14) == (8, 8)
+    assert region_of(torch.empty(1, 1, 8, 8), 14) == (2, 2)
     assert [block_count((16, 16), n) for n in (2, 4, 8)] == [2, 4, 8]
     assert [block_count((2, 2), n) for n in (2, 4, 8)] == [2, 2, 2]
-    assert block_count((9, 9), 2) == 3
+    assert block_count((6, 18), 4) == 3
 
 
 def test_attention_agrees_with_torch_modules():

@@ -82,8 +82,21 @@ def pieces(arrays: dict[str, Any], name: str) -> list[str]:
     return [name] if name in arrays else [f"{p}_{name}" for p in PARTS if f"{p}_{name}" in arrays]
 
 
+def joined(arrays: dict[str, Any], name: str, count: int, fail: Fail) -> Any:
+    """The array ``name``, its parts one after the other; raises as ``check_pieces`` does."""
+    import numpy as np
+
+    check_pieces(arrays, name, count, fail)
+    parts = [arrays[key] for key in pieces(arrays, name)]
+    return np.concatenate(parts) if len(parts) > 1 else parts[0]
+
+
 def check_pieces(arrays: dict[str, Any], name: str, count: int, fail: Fail) -> None:
-    """See that the parts of ``name`` are those of ``count`` images and fit together."""
+    """See that there are as many parts of ``name`` as ``count``, if not 0, and that they fit together.
+
+    Raises:
+        DataError: as ``fail`` makes it.
+    """
     keys = pieces(arrays, name)
     if not keys:
         raise fail(

@@ -11,7 +11,7 @@ from privbench.core.errors import DataError
 if TYPE_CHECKING:
     from PIL import Image
 
-FORMATS = ("BMP", "GIF", "JPEG", "MPO", "PNG", "PPM", "TIFF", "WEBP")
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 """What reaches a decoder, whatever a file's name says."""
 SUFFIXES = frozenset(
     {
@@ -61,7 +61,7 @@ def decode(path: Path, depth: int | None = None) -> Decoded:
         DataError: missing, damaged, no image of a listed format, too large, or of a kind that cannot be
             shown faithfully; it is named.
     """
-    from PIL import Image
+    from PIL import Image, TiffImagePlugin, WebPImagePlugin  # noqa: F401 - Pillow's own loading has a race
 
     try:
         with Image.open(path, formats=FORMATS) as image:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 
 from privbench.core.errors import DataError, counted
+from privbench.data.checks import CHUNK
 from privbench.data.datasets._decoding import CMYK, DEEP, SEVERAL, TRANSPARENT, UPRIGHT, decode
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from PIL import Image
 
+_LUMA = (19595, 38470, 7471)
+"""ITU-R 601 in units of 2^-16, as Pillow rounds it."""
 _DEPTHS = (14, 12, 10)
 """The usual depths of cameras and scanners below 16."""
 
@@ -177,7 +180,7 @@ def centre_square(images: torch.Tensor, size: int) -> torch.Tensor:
     if side == size:
         return square.clone()
     if images.dtype == torch.uint8:
-        parts = [centre_square(part.float() / 255, size) for part in torch.split(square, 4096)]
+        parts = [centre_square(part.float() / 255, size) for part in torch.split(square, CHUNK)]
         return torch.cat([(part * 255).round_().to(torch.uint8) for part in parts])
     small = torch.nn.functional.interpolate(square, size=(size, size), mode="bilinear", antialias=True)
     # Weights sum to 1 up to rounding, which carries white beyond it.
@@ -188,3 +191,16 @@ def centre_crop(images: torch.Tensor, side: int) -> torch.Tensor:
     """The centre ``side`` × ``side`` pixels of images [N, C, H, W], as they are."""
     top, left = ((full - side) // 2 for full in images.shape[2:])
     return images[:, :, top : top + side, left : left + side]
+
+
+def luma(images: torch.Tensor) -> torch.Tensor:
+    """Images [N, 3, H, W] as grey [N, 1, H, W]; equal channels stay what they are."""
+    if images.dtype != torch.uint8:
+        weights = images.new_tensor(_LUMA) / 2**16
+        return (images * weights[:, None, None]).sum(dim=1, keepdim=True).clamp_(0, 1)
+    units = torch.tensor(_LUMA, dtype=torch.int32)[:, None, None]
+    parts = [
+        (((part.int() * units).sum(dim=1, keepdim=True) + 2**15) >> 16).to(torch.uint8)
+        for part in torch.split(images, CHUNK)
+    ]
+    return torch.cat(parts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,17 +12,15 @@ from privbench.core.dataset import Dataset
 from privbench.core.errors import DataError, counted
 from privbench.core.images import LabelledImages
 from privbench.core.registry import register
-from privbench.data.checks import CHUNK, check_images, checked_dataset, same_partition
-from privbench.data.datasets._archive import check_pieces, pieces, read_arrays
+from privbench.data.checks import check_images, checked_dataset, same_partition
+from privbench.data.datasets._archive import check_pieces, joined, pieces, read_arrays
 from privbench.data.datasets._files import digest
 from privbench.data.datasets._path import PathSource
-from privbench.data.datasets._squares import centre_square, enlarged
+from privbench.data.datasets._squares import centre_square, enlarged, luma
 
 _FORMAT = "The format: privbench show dataset npz"
 _READ = ("images", "labels", "identities", "attributes")
 _NAMES = ("class_names", "attribute_names")
-_LUMA = (19595, 38470, 7471)
-"""ITU-R 601 in units of 2^-16, as Pillow rounds it."""
 
 
 @register("npz")
@@ -51,8 +50,7 @@ class Npz(PathSource):
         Raises:
             DataError: missing, damaged, or arrays that cannot be used.
         """
-        self._require()
-        arrays = read_arrays(self.location, self._fail)
+        arrays = read_arrays(self._file(), self._fail)
         notes = self._notes(arrays)
         names = {name: self._names(arrays, name) for name in _NAMES}
         parts = len(pieces(arrays, "images"))
@@ -65,11 +63,11 @@ class Npz(PathSource):
         top = int(labels.max()) if labels.numel() else -1
         if top >= max(len(images), 1):
             raise self._fail(
-                f"label {top} is too large for {len(images)} images; labels run from 0 without gaps."
+                f"label {top} is too large for {len(images)} images; they run from 0 without gaps."
             )
         classes = names["class_names"] or [str(number) for number in range(top + 1)]
         width = attributes.shape[1] if attributes is not None and attributes.ndim == 2 else 0
-        named = names["attribute_names"] or [f"attribute {number}" for number in range(width)]
+        named = names["attribute_names"] or [f"attribute {n}" for n in range(width)]
         by_person = identities is not None and not (
             identities.shape == labels.shape and labels.ndim == 1 and same_partition(identities, labels)
         )
@@ -85,23 +83,22 @@ class Npz(PathSource):
 
     def content_hash(self) -> str:
         """SHA-256 of the file and the options."""
-        self._require()
-        return digest(self, [self.location], without=("path",))
+        return digest(self, [self._file()], without=("path",))
 
-    def _require(self) -> None:
-        if not self.location.is_file():
-            raise DataError(f"no file {self.path!r}. Give an .npz file; {_FORMAT}")
+    def _file(self) -> Path:
+        if self.location.is_file():
+            return self.location
+        raise DataError(f"no file {self.path!r}. Give an .npz file; {_FORMAT}")
 
     def _fail(self, what: str) -> DataError:
         return DataError(f"{self.path!r}: {what} {_FORMAT}")
 
     def _notes(self, arrays: dict[str, Any]) -> list[str]:
         """Which parts were put together, and which arrays left out."""
-        keys = pieces(arrays, "images")
-        notes = []
+        keys, notes = pieces(arrays, "images"), []
         if len(keys) > 1:
             sizes = ", ".join(f"{key} {len(arrays[key]):,}" for key in keys if arrays[key].ndim)
-            notes.append(f"parts put together, since privbench makes its own splits: {sizes}")
+            notes.append(f"parts put together (privbench makes its own splits): {sizes}")
         used = {key for name in _READ for key in pieces(arrays, name)} | set(_NAMES)
         if left := sorted(arrays.keys() - used):
             notes.append(f"{counted(len(left), 'array')} left out: {', '.join(map(repr, left))}")
@@ -120,7 +117,7 @@ class Npz(PathSource):
             sides += [min(pixels.shape[2:])] * len(pixels)
             # Before anything is clipped to the range.
             check_images(pixels, self.selector)
-            pixels = _luma(pixels) if self.grey and pixels.shape[1] == 3 else pixels
+            pixels = luma(pixels) if self.grey and pixels.shape[1] == 3 else pixels
             made.append(pixels if self.size is None else centre_square(pixels, self.size))
         return torch.cat(made), enlarged(sides, self.size or 0)
 
@@ -143,11 +140,7 @@ class Npz(PathSource):
         return (pixels if pixels.dtype == torch.uint8 else pixels.float()).contiguous()
 
     def _integers(self, arrays: dict[str, Any], name: str, parts: int) -> torch.Tensor:
-        import numpy as np
-
-        check_pieces(arrays, name, parts, self._fail)
-        keys = pieces(arrays, name)
-        array = np.concatenate([arrays[key] for key in keys]) if len(keys) > 1 else arrays[keys[0]]
+        array = joined(arrays, name, parts, self._fail)
         if array.dtype.kind not in "iub":
             raise self._fail(f"{name} are {array.dtype}; expected integers.")
         if name != "attributes" and array.ndim == 2:
@@ -165,16 +158,3 @@ class Npz(PathSource):
         if arrays[name].ndim != 1 or arrays[name].dtype.kind != "U":
             raise self._fail(f"{name} must be a list of strings of a fixed width.")
         return [str(entry) for entry in arrays[name]]
-
-
-def _luma(images: torch.Tensor) -> torch.Tensor:
-    """Images [N, 3, H, W] as grey [N, 1, H, W]; equal channels stay what they are."""
-    if images.dtype != torch.uint8:
-        weights = images.new_tensor(_LUMA) / 2**16
-        return (images * weights[:, None, None]).sum(dim=1, keepdim=True).clamp_(0, 1)
-    units = torch.tensor(_LUMA, dtype=torch.int32)[:, None, None]
-    parts = [
-        (((part.int() * units).sum(dim=1, keepdim=True) + 2**15) >> 16).to(torch.uint8)
-        for part in torch.split(images, CHUNK)
-    ]
-    return torch.cat(parts)
