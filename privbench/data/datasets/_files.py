@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import os
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
@@ -39,5 +40,5 @@ def digest(source: DatasetSource, files: Iterable[Path], without: Collection[str
                 inner = hashlib.file_digest(file, "sha256")
         except OSError as error:
             raise DataError(f"cannot read {path}: {error.strerror or error}.") from error
-        total.update(f"{path.name}|{inner.hexdigest()}|".encode())
+        total.update(os.fsencode(path.name) + f"|{inner.hexdigest()}|".encode())
     return total.hexdigest()

@@ -56,10 +56,10 @@ def find_images(folder: Path, skipped: Counter[str]) -> list[Path]:
     def fail(error: OSError) -> None:
         raise DataError(f"cannot read the folder {error.filename!r}: {error.strerror}.") from error
 
-    above: dict[str, frozenset[str]] = {}
+    # A link to a folder that holds it has no end.
+    above = {str(folder): frozenset(map(str, Path(os.path.realpath(folder)).parents))}
     for place, folders, files in os.walk(folder, onerror=fail, followlinks=True):
-        # A link to a folder that holds it has no end.
-        path = above.pop(place, frozenset()) | {os.path.realpath(place)}
+        path = above.pop(place) | {os.path.realpath(place)}
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in list(folders):
             inner = os.path.join(place, name)  # noqa: PTH118 - the walk's own text, by which it is found
@@ -176,4 +176,4 @@ def _listed() -> str:
 
 
 def _looked(tree: Tree) -> str:
-    return f"Found were {tree.said()[-1]}." if tree.skipped else ""
+    return f"Passed over: {tree.said()[-1]}." if tree.skipped else ""

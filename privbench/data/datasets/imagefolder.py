@@ -101,8 +101,9 @@ class ImageFolder(PathSource):
     def _labelled(self, table: Table) -> Dataset:
         """The dataset of a folder with a table."""
         classes, labels = _numbered(table.labels, len(table.files))
+        classes = [f"{self.task}: {name}" for name in classes] if self.task else classes
         people = _numbered(table.identities, len(table.files))[1] if table.identities else None
-        attributes = torch.tensor(list(table.attributes.values()), dtype=torch.int64).T
+        columns = [torch.tensor(values) for values in table.attributes.values()]
         squares = read_squares(table.files, self.size, self.grey, self.depth)
         return checked_dataset(
             self.selector,
@@ -110,7 +111,7 @@ class ImageFolder(PathSource):
                 torch.from_numpy(squares.pixels),
                 labels,
                 people,
-                attributes.contiguous() if table.attributes else None,
+                torch.stack(columns, 1) if columns else None,
             ),
             classes,
             list(table.attributes),
