@@ -20,6 +20,14 @@ def pixels(path, size=64, grey=True, **options):
     return read(path, size, grey, **options).pixels[0] / 255
 
 
+def refusal(path):
+    """What is said of a file that is refused; None where it is read."""
+    try:
+        assert read(path, 16, grey=False).pixels.shape == (1, 3, 16, 16)
+    except DataError as error:
+        return str(error)
+
+
 # orientation
 
 
@@ -59,10 +67,7 @@ def test_a_damaged_tag_is_a_refusal_or_nothing_and_never_another_error(tmp_path)
         content = whole.copy()
         content[place] ^= 0xFF
         (tmp_path / "x.jpg").write_bytes(content)
-        try:
-            read(tmp_path / "x.jpg")
-        except DataError as error:
-            assert "x.jpg" in str(error)
+        assert refusal(tmp_path / "x.jpg") is None or "x.jpg" in refusal(tmp_path / "x.jpg")
 
 
 # depth
@@ -254,14 +259,9 @@ def test_mutated_files_give_pixels_or_one_refusal(tmp_path):
             path.write_bytes(
                 content[: draw.integers(1, len(content) + 1)] if draw.random() < 0.2 else content
             )
-            try:
-                found = read(path, 16, grey=False)
-                assert found.pixels.shape == (1, 3, 16, 16)
-                outcomes[True] += 1
-            except DataError as error:
-                assert str(path) in str(error)
-                assert "\n" not in str(error)
-                outcomes[False] += 1
+            told = refusal(path)
+            assert told is None or (str(path) in told and "\n" not in told)
+            outcomes[told is None] += 1
     assert min(outcomes.values()) > 50
 
 

@@ -42,8 +42,10 @@ def read_arrays(path: Path, fail: Fail) -> dict[str, Any]:
         raise fail(f"the file is damaged or is no .npz archive ({error}).") from error
     except MemoryError as error:
         raise fail(f"array {key!r} does not fit in memory.") from error
+    except DataError:
+        raise
     # Headers are parsed as Python literals: a damaged one may raise any error of that.
-    except (ValueError, SyntaxError, TypeError, KeyError, OverflowError, RecursionError) as error:
+    except Exception as error:
         if key:
             raise fail(
                 f"array {key!r} cannot be read ({error}). Object arrays are refused, since reading them "

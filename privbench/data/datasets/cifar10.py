@@ -62,7 +62,7 @@ class Cifar10(DownloadedSource):
         # A record is one byte of label, then the red, green and blue plane, row by row.
         records = np.frombuffer(content, np.uint8).reshape(-1, 1 + math.prod(_SHAPE))
         labels = torch.from_numpy(records[:, 0].astype(np.int64))
-        images = torch.from_numpy(records[:, 1:].reshape(-1, *_SHAPE))
+        images = torch.from_numpy(records[:, 1:].reshape(-1, *_SHAPE)).contiguous()
         return checked_dataset(self.selector, LabelledImages(images, labels), _CLASSES)
 
     def files(self) -> list[Path]:
