@@ -48,9 +48,16 @@ def split_path(text: str) -> Selector:
         UserError: a parameter has another form or is given twice.
     """
     match = _TAIL.fullmatch(text)
-    if match is None or is_there(expanded(text)):
+    if match is None or _exists(text):
         return Selector(text)
     return Selector(match["path"], _params(match["params"], text))
+
+
+def _exists(text: str) -> bool:
+    try:
+        return is_there(expanded(text))
+    except UserError:
+        return False
 
 
 def _params(inside: str, text: str) -> dict[str, str]:

@@ -15,7 +15,7 @@ from PIL import Image
 from privbench.core.errors import DataError, UserError
 from privbench.core.registry import create, names
 from privbench.data.datasets import _files
-from privbench.data.datasets.celeba import CelebA
+from privbench.data.datasets.celeba import CelebA, _whole
 from privbench.data.datasets.cifar10 import Cifar10
 from privbench.data.datasets.mnist import Mnist
 from privbench.data.datasets.mnist_5k import Mnist5k
@@ -312,6 +312,19 @@ def test_celeba_reads_torchvisions_files(celeba):
     assert dataset.attribute_names == ("Male", "Smiling")
     assert dataset.identity_disjoint
     assert len(CelebA(root=str(root), size=32, limit=0).load().data) == 120
+
+
+def test_celeba_s_limit_keeps_whole_identities(celeba):
+    root, _, people = celeba
+    assert (np.bincount(people)[1:] == 4).all()
+    for limit, whole in ((99, 96), (4, 4), (7, 4), (118, 116), (120, 120), (500, 120)):
+        # Labels of so few are of one class, which is not what is asked here.
+        assert _whole(torch.from_numpy(np.sort(people)), limit) == whole
+    with pytest.raises(UserError, match=r"limit=3 is less than the images of one person"):
+        CelebA(root=str(root), limit=3).load()
+    dataset = CelebA(root=str(root), size=32, limit=99).load()
+    assert (torch.bincount(dataset.data.identities)[1:25] == 4).all()
+    assert "96 of 120 images, by limit=99" in dataset.notes
 
 
 def test_celeba_hash_sees_its_images(celeba):
