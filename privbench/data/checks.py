@@ -15,7 +15,7 @@ from privbench.core.images import LabelledImages, to_float
 
 MIN_SIDE = 8
 MIN_PER_CLASS = 2
-CHUNK = 4096
+CHUNK = 1024
 """Images that are worked on at once, so that no second copy of large data is made."""
 _ONE_STEP = 1.001 / 255
 

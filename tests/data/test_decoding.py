@@ -94,6 +94,12 @@ def test_16_bit_files_of_12_bit_values_are_refused_or_scaled_by_what_is_said(tmp
         read(path, depth=10)
 
 
+def test_depth_is_refused_where_it_does_nothing(tmp_path):
+    Image.fromarray((RAMP * 255).astype(np.uint8)).save(tmp_path / "r.png")
+    with pytest.raises(DataError, match=r"depth=12 is about files of 16 bits, and none of the 1 file is one"):
+        read(tmp_path / "r.png", depth=12)
+
+
 def test_one_dark_photo_among_bright_ones_is_no_matter_of_depth(tmp_path):
     for name, top in (("dark", 1000), ("bright", 60000)):
         Image.fromarray((RAMP * top).astype(np.uint16)).save(tmp_path / f"{name}.png")

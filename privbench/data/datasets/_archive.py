@@ -9,7 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from privbench.core.errors import DataError
+from privbench.data.checks import CHUNK
 
 PARTS = ("train", "val", "test")
 """Beginnings of names in an archive that comes split; privbench makes splits of its own."""
@@ -77,6 +80,20 @@ def _items(shape: tuple[int, ...]) -> int:
     for side in shape:
         total *= side
     return total
+
+
+def in_planes(array: Any) -> torch.Tensor:
+    """An array [N, H, W, C] of one's own as [N, C, H, W], in its own memory: large ones fit once only."""
+    import numpy as np
+
+    count, height, width, channels = array.shape
+    moved = array.reshape(count, channels, height, width)
+    if channels > 1:
+        for start in range(0, count, CHUNK):
+            part = slice(start, start + CHUNK)
+            # An image takes the same bytes in either order.
+            moved[part] = np.ascontiguousarray(array[part].transpose(0, 3, 1, 2))
+    return torch.from_numpy(moved)
 
 
 def pieces(arrays: dict[str, Any], name: str) -> list[str]:

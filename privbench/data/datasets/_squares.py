@@ -113,6 +113,11 @@ def _square(picture: Image.Image, size: int, grey: bool) -> npt.NDArray[np.uint8
 def _check_depth(files: Sequence[Path], found: Sequence[_Read], depth: int | None) -> None:
     """Refuse files of 16 bits that hold numbers of fewer, which would read as almost black."""
     peaks = {index: each.peak for index, each in enumerate(found) if each.peak is not None}
+    if depth is not None and not any(DEEP in each.facts for each in found):
+        raise DataError(
+            f"depth={depth} is about files of 16 bits, and none of the {counted(len(files), 'file')} is one. "
+            "Leave it out."
+        )
     if depth is not None or not peaks:
         return
     brightest = max(peaks, key=peaks.__getitem__)

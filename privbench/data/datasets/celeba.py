@@ -64,6 +64,8 @@ class CelebA(TorchvisionSource):
         column = names.index(self.task)
         hidden = [index for index in range(len(names)) if index != column]
         squares = read_squares(files, self.size, grey=False)
+        whole = len(order) == len(people)
+        left = [] if whole else [f"{len(order):,} of {len(people):,} images, by limit={self.limit}"]
         data = LabelledImages(
             torch.from_numpy(squares.pixels),
             attributes[:, column].clone(),
@@ -77,7 +79,7 @@ class CelebA(TorchvisionSource):
             classes,
             [names[index] for index in hidden],
             identity_disjoint=True,
-            notes=[*squares.notes, f"{len(order):,} of {len(people):,} images, by limit={self.limit}"],
+            notes=[*squares.notes, *left],
             warnings=squares.warnings,
         )
 

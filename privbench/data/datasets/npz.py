@@ -13,7 +13,7 @@ from privbench.core.errors import DataError, counted
 from privbench.core.images import LabelledImages
 from privbench.core.registry import register
 from privbench.data.checks import check_images, checked_dataset, same_partition
-from privbench.data.datasets._archive import check_pieces, joined, pieces, read_arrays
+from privbench.data.datasets._archive import check_pieces, in_planes, joined, pieces, read_arrays
 from privbench.data.datasets._files import digest
 from privbench.data.datasets._path import PathSource
 from privbench.data.datasets._squares import centre_square, enlarged, luma
@@ -136,8 +136,8 @@ class Npz(PathSource):
                 f"with C 1 (grey) or 3 (RGB).{hint}"
             )
         # The plain type's name drops a foreign byte order, which torch cannot hold.
-        pixels = torch.from_numpy(array.astype(array.dtype.name, copy=False)).permute(0, 3, 1, 2)
-        return (pixels if pixels.dtype == torch.uint8 else pixels.float()).contiguous()
+        pixels = in_planes(array.astype(array.dtype.name, order="C", copy=False))
+        return pixels if pixels.dtype == torch.uint8 else pixels.float()
 
     def _integers(self, arrays: dict[str, Any], name: str, parts: int) -> torch.Tensor:
         array = joined(arrays, name, parts, self._fail)
