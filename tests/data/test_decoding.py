@@ -221,6 +221,14 @@ def test_of_several_pictures_the_first_is_read_and_that_is_said(tmp_path, kind):
     assert any("several pictures" in note for note in found.notes)
 
 
+def test_a_phone_s_jpeg_with_a_second_picture_is_its_first(tmp_path):
+    frames = [Image.new("RGB", (16, 16), (shade, 0, 0)) for shade in (250, 10)]
+    frames[0].save(tmp_path / "phone.jpg", "MPO", save_all=True, append_images=frames[1:])
+    found = read(tmp_path / "phone.jpg", 16, grey=False)
+    assert abs(int(found.pixels[0, 0].mean()) - 250) < 6
+    assert any("several pictures" in note for note in found.notes)
+
+
 # what reaches a decoder
 
 

@@ -230,6 +230,12 @@ def test_a_table_that_is_no_text_is_refused(tmp_path):
         load(tmp_path)
 
 
+def test_a_folder_in_the_place_of_the_table_is_refused(tmp_path):
+    photo(tmp_path / "labels.csv" / "1.png")
+    with pytest.raises(DataError, match=r"labels\.csv is no plain file"):
+        load(tmp_path)
+
+
 def test_the_hash_sees_the_table_and_the_options(tmp_path):
     table(tmp_path, FULL)
     hashes = [

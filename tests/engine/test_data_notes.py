@@ -2,11 +2,14 @@
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from sessions import setting_of
 
 from privbench.core.errors import UserError
 from privbench.core.options import Options
 from privbench.core.registry import create
+from privbench.data.splits import make_split
 from privbench.engine.data_check import data_check
 from privbench.engine.executors.in_process import InProcess
 from privbench.engine.plan import make_plan
@@ -63,6 +66,18 @@ def test_notes_are_in_every_record_and_warnings_are_said_once_also_when_nothing_
     (line,) = data_notes(records)
     assert line.startswith(f"data imagefolder:{photos}[size=16]: 121 images, colour 16×16 px, 2 classes; ")
     assert line.count("1 file skipped") == 1
+
+
+def test_data_stay_bytes_until_they_are_used_and_methods_see_floats(photos):
+    setting = setting_of(f"imagefolder:{photos}[size=16]")
+    stored = setting.dataset().data.images
+    assert stored.dtype == torch.uint8
+    parts = setting.parts
+    for part in (parts.candidates, parts.auxiliary, parts.test):
+        assert part.images.dtype == torch.float32
+        assert 0 <= part.images.min() < part.images.max() <= 1
+    split = make_split(setting.dataset(), 0, "smoke")
+    assert torch.equal(parts.test.images, stored[split.test].float() / 255)
 
 
 def test_images_left_out_by_the_budget_are_said(tmp_path):

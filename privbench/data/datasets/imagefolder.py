@@ -92,8 +92,11 @@ class ImageFolder(PathSource):
                 f"no folder {self.path!r}: it {kind}. Give a folder of images: with one sub-folder for each "
                 f"class, with a {NAME}, or without either."
             )
-        if (self.location / NAME).exists():
+        place = self.location / NAME
+        if place.is_file():
             return read_table(self.location, self.task)
+        if place.exists():
+            raise DataError(f"{place} is no plain file. Give a table, or another folder.")
         if self.task:
             raise UserError(f"task={self.task} names a column of {NAME}, and {self.path!r} has none.")
         return None
