@@ -18,7 +18,8 @@ from privbench.core.errors import unknown
 from privbench.core.game import Game
 from privbench.core.method import Kind, Method
 from privbench.core.metric import Metric
-from privbench.core.selector import parse_selector, split_path
+from privbench.core.paths import split_path
+from privbench.core.selector import parse_selector
 from privbench.core.surface import Surface, implied
 from privbench.core.task import Task
 from privbench.core.threat import described

@@ -20,7 +20,6 @@ from typing import TypeVar, get_args
 
 from privbench.core.errors import UserError, unknown
 from privbench.core.method import Kind, Method
-from privbench.core.paths import expanded
 from privbench.core.plugin_files import load_file, registered_classes
 from privbench.core.selector import Selector, parse_selector
 
@@ -194,15 +193,15 @@ def _no_class(kind: Kind, text: str) -> UserError:
             f"{text!r}: {prefix} reads data, and {path!r} is Python code. "
             f"For {_a(kind)} of your own write {path}:ClassName."
         )
-    classes = registered_classes(expanded(text))
+    classes = registered_classes(Path(text).expanduser())
     written = " or ".join(f"{text}:{name}" for name in classes) or f"{text}:ClassName"
-    missing = "" if expanded(text).is_file() else " (and there is no such file)"
+    missing = "" if Path(text).expanduser().is_file() else " (and there is no such file)"
     return UserError(f"{kind} {text!r} names a file, not a class{missing}. Write {written}.")
 
 
 def _from_path(kind: Kind, text: str) -> type[Method]:
     file_name, _, class_name = text.rpartition(":")
-    path = expanded(file_name).resolve()
+    path = Path(file_name).expanduser().resolve()
     if not path.is_file():
         raise UserError(f"no file {file_name!r} for the {kind} {text!r}. Give PATH.py:ClassName.")
     module = load_file(path)

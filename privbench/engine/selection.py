@@ -13,8 +13,8 @@ from privbench.core.attack import Attack
 from privbench.core.dataset import DatasetSource
 from privbench.core.errors import UserError
 from privbench.core.method import Kind, Method
-from privbench.core.paths import expanded, is_there
-from privbench.core.selector import parse_selector, split_path
+from privbench.core.paths import expanded, is_there, split_path
+from privbench.core.selector import parse_selector
 
 Named: TypeAlias = "str | Method | type[Method]"
 """A method by its selector, as an instance, or as a class."""

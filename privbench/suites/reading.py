@@ -12,7 +12,6 @@ from pydantic import ValidationError
 
 from privbench.core.errors import UserError, unknown
 from privbench.core.method import expected
-from privbench.core.paths import expanded
 from privbench.core.selector import format_value
 from privbench.suites.places import place_of
 from privbench.suites.suite_file import FigureTable, RunTable, SuiteFile
@@ -57,7 +56,7 @@ def read_suite(suite: str | Path) -> Suite:
         UserError: there is none, or its text is not TOML or not a suite; file and key are named.
     """
     named = shipped().get(suite) if isinstance(suite, str) else None
-    path = named or expanded(suite)
+    path = named or Path(suite).expanduser()
     if path.suffix != ".toml":
         raise UserError(f"{unknown('suite', str(suite), shipped())} Or give the path of a .toml file.")
     file = path.name if named else str(suite)

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from privbench.core.errors import UserError
-from privbench.core.selector import parse_selector, split_path
+from privbench.core.paths import split_path
+from privbench.core.selector import parse_selector
 from privbench.engine.selection import dataset_source
 
 PATHS = st.text(st.sampled_from("ab /.[]=,~ü:%-_"), min_size=1, max_size=24).filter(lambda t: t.strip() == t)
