@@ -69,9 +69,14 @@ def examples(tmp_path, monkeypatch):
     """The folder in which the documents' commands run: it holds what they name."""
     for name, block in zip(NAMES, BLOCKS, strict=True):
         (tmp_path / name).write_text(block)
-    for name in ("cat", "dog"):
-        (tmp_path / "photos" / name).mkdir(parents=True)
-        Image.new("L", (8, 8)).save(tmp_path / "photos" / name / "1.png")
+    draw = np.random.default_rng(0)
+    for folder in ("photos/cat", "photos/dog", "people"):
+        (tmp_path / folder).mkdir(parents=True)
+        for index in range(60):
+            picture = Image.fromarray(draw.integers(0, 256, (8, 8), dtype=np.uint8))
+            picture.save(tmp_path / folder / f"{index}.png")
+    rows = [f"{index}.png,{index % 2}" for index in range(60)]
+    (tmp_path / "people" / "labels.csv").write_text("\n".join(["file,smiling", *rows]))
     np.savez(tmp_path / "faces.npz", images=np.zeros((4, 8, 8)), labels=np.arange(4) % 2)
     monkeypatch.chdir(tmp_path)
 

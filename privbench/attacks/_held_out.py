@@ -13,7 +13,8 @@ _LEAST_IMAGES = 10
 def held_out(view: AdversaryView, attack: str, share: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Indices of a random one-in-``share`` of the auxiliary images, and of the others; on the view's device.
 
-    Where identities are known, whole identities are held out.
+    Where identities are known, whole identities are held out that leave half of the images to learn from.
+    Where there are none such (of one person alone) images are.
 
     Raises:
         UserError: fewer than ten auxiliary images; the message names ``attack``.
@@ -32,5 +33,11 @@ def held_out(view: AdversaryView, attack: str, share: int) -> tuple[torch.Tensor
     # The challenge shows other people: what memorises persons must not look good here.
     names, group = torch.unique(people.cpu(), return_inverse=True)
     order = torch.randperm(len(names), generator=generator)
-    held = torch.isin(group, order[: max(1, len(names) // share)])
+    for start in range(len(names)):
+        held = torch.isin(group, order.roll(-start)[: max(1, len(names) // share)])
+        if 2 * int(held.sum()) <= count:
+            break
+    else:
+        held = torch.zeros(count, dtype=torch.bool)
+        held[torch.randperm(count, generator=generator)[: count // share]] = True
     return held.nonzero()[:, 0].to(view.device), (~held).nonzero()[:, 0].to(view.device)

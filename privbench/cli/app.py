@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from rich.console import Console
 
 import privbench
-from privbench.cli import catalogue, doctor, interrupt, leaderboard, reproduce, run, weights
+from privbench.cli import catalogue, data, doctor, interrupt, leaderboard, reproduce, run, weights
 from privbench.cli.groups import require_command
 from privbench.core.errors import PrivbenchError, UserError
 from privbench.core.method import expected
@@ -31,6 +31,7 @@ app.command("leaderboard")(leaderboard.leaderboard)
 app.command("list")(catalogue.list_methods)
 app.command("show")(catalogue.show)
 app.command("doctor")(doctor.doctor)
+app.add_typer(data.app, name="data")
 app.add_typer(weights.app, name="weights")
 
 SIGPIPE_CODE = 141

@@ -18,6 +18,7 @@ from privbench.core.errors import unknown
 from privbench.core.game import Game
 from privbench.core.method import Kind, Method
 from privbench.core.metric import Metric
+from privbench.core.paths import split_path
 from privbench.core.selector import parse_selector
 from privbench.core.surface import Surface, implied
 from privbench.core.task import Task
@@ -144,13 +145,14 @@ def show(
 
 def _find(kind: Kind, text: str) -> tuple[type[Method], dict[str, str]]:
     """The class for a name or a whole selector, and the parameters that the selector gives it."""
-    selector = parse_selector(text)
-    name, colon, path = selector.name.partition(":")
-    given = dict(selector.params)
+    name, colon, path = text.partition(":")
     if colon and name in registry.names(kind):
-        given["path"] = path
+        selector = split_path(path)
+        given = {**selector.params, "path": selector.name}
         cls = registry.find(kind, name)
     else:
+        selector = parse_selector(text)
+        given = dict(selector.params)
         cls = registry.find(kind, selector.name)
     if given:
         cls.create(given)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -190,20 +191,25 @@ def _carry_out(
 
 def _print(results: Results, out: Path, reporter: Reporter) -> None:
     """The tables, and where everything lies."""
+    from privbench.report.data_notes import data_notes
     from privbench.report.figures.galleries import write_galleries
     from privbench.report.figures.roc import write_roc
     from privbench.report.writers.console import print_results
 
     console = Console(highlight=False)
     print_results(results, console)
+    for line in data_notes(results.records):
+        console.print(line, soft_wrap=True, markup=False)
     try:
         pictures = [*write_galleries(results, out), *write_roc(results, out / "pictures")]
     except CannotWrite as error:
         pictures = []
         reporter.warn(str(error))
-    console.print(f"records:  {out / 'records'}", soft_wrap=True)
+    # Paths may hold brackets, which are no markup, and spaces, which a shell would split at.
+    console.print(f"records:  {out / 'records'}", soft_wrap=True, markup=False)
     for picture in pictures:
-        console.print(f"picture:  {picture}", soft_wrap=True)
+        console.print(f"picture:  {picture}", soft_wrap=True, markup=False)
+    source, target = (shlex.quote(str(path)) for path in (out, out / "leaderboards"))
     console.print(
-        f"leaderboard: privbench leaderboard --from {out} --out {out / 'leaderboards'}", soft_wrap=True
+        f"leaderboard: privbench leaderboard --from {source} --out {target}", soft_wrap=True, markup=False
     )

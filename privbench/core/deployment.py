@@ -53,6 +53,7 @@ class Parts:
         class_names, attribute_names: of the task's classes and of the columns of ``attributes``.
         digest: SHA-256 over the split.
         seeds: the seeds that were really used, by their use.
+        notes: what of the dataset was left out, a sentence each.
     """
 
     candidates: LabelledImages
@@ -63,6 +64,7 @@ class Parts:
     attribute_names: tuple[str, ...] = ()
     digest: str = ""
     seeds: dict[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def private(self) -> LabelledImages:

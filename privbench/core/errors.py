@@ -26,6 +26,10 @@ class NotDeclared(PrivbenchError):
     """An attack asked its view for what its declaration does not give it."""
 
 
+class NotApplicable(PrivbenchError):
+    """A game asks what these data do not say; the cell does not apply, and the message says why."""
+
+
 class TrainingDiverged(PrivbenchError):
     """A training loss became NaN or infinite."""
 

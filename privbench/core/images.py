@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -12,7 +12,7 @@ class LabelledImages:
     """A batch of images with what is known of them.
 
     Attributes:
-        images: float32 [N, C, H, W] in [0, 1].
+        images: float32 [N, C, H, W] in [0, 1]; of a dataset that is not split yet, also uint8 in 0..255.
         labels: [N, ...], what is taught of them: int64 [N] classes, float [N, K] where a defense mixes
             classes, or what else the task makes of them.
         identities: int64 [N] or None, who is in the picture.
@@ -35,6 +35,10 @@ class LabelledImages:
             None if self.attributes is None else self.attributes[index],
         )
 
+    def floats(self) -> LabelledImages:
+        """The same images as float32 in [0, 1]."""
+        return replace(self, images=to_float(self.images))
+
     def to(self, device: torch.device | str) -> LabelledImages:
         """The same images on ``device``."""
         return LabelledImages(
@@ -43,3 +47,10 @@ class LabelledImages:
             None if self.identities is None else self.identities.to(device),
             None if self.attributes is None else self.attributes.to(device),
         )
+
+
+def to_float(images: torch.Tensor) -> torch.Tensor:
+    """Images as float32 in [0, 1], of the same shape: uint8 is divided by 255, floats stay as they are."""
+    if images.dtype == torch.uint8:
+        return images.to(torch.float32).div_(255.0)
+    return images

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from privbench.core.errors import UserError
 
-_FORM = re.compile(r"(?P<name>[^\[\]]+)(?:\[(?P<params>[^\[\]]*)\])?", re.DOTALL)
+# A path to a plugin may hold brackets; what follows its .py: may not.
+_FORM = re.compile(r"(?P<name>(?:.*\.py:)?[^\[\]]+)(?:\[(?P<params>[^\[\]]*)\])?", re.DOTALL)
 
 
 @dataclass(frozen=True)

@@ -21,11 +21,13 @@ class Task(Method):
         utility: the ``subject`` of the metrics that say how useful a deployed model is; they get
             what ``answer`` gives.
         augmentable: whether labels stay right when images are shifted or mirrored.
+        teaches: whether there is anything to learn; if not, training is one pass that changes nothing.
     """
 
     kind = "task"
     utility: ClassVar[str]
     augmentable: ClassVar[bool] = True
+    teaches: ClassVar[bool] = True
 
     @abstractmethod
     def labels(self, data: LabelledImages) -> torch.Tensor:

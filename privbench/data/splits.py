@@ -20,6 +20,11 @@ MIN_PART = 20
 MIN_IMAGES = 100
 """The fewest images of which 20% are ``MIN_PART``."""
 TRIES = 100
+LEAST_USED = 0.5
+"""Of the images that a scale uses, the share that must be left where people go whole."""
+AUXILIARY_SHARES = (0.15, 0.60)
+"""Between which the auxiliary part must stay of its 36%, where people go whole."""
+_CROWDED = "one person has"
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,7 @@ class Split:
         test: int64 [N], indices of the images on which utility is measured.
         digest: SHA-256 over the three parts.
         seed: of the generator that made them.
+        notes: what of the dataset is in no part, a sentence each.
     """
 
     candidates: torch.Tensor
@@ -39,6 +45,7 @@ class Split:
     test: torch.Tensor
     digest: str
     seed: int
+    notes: tuple[str, ...] = ()
 
 
 def make_split(dataset: Dataset, seed: int, scale: Scale, most: int | None = None) -> Split:
@@ -50,7 +57,7 @@ def make_split(dataset: Dataset, seed: int, scale: Scale, most: int | None = Non
     ``identity_disjoint`` is set, nobody is in the auxiliary data and in another part: people go to the
     auxiliary or to the private side whole, stratified by the rarest label that each has, and the
     private side's images are then split into candidates and test, so that utility is that for the
-    people whom the model serves.
+    people whom the model serves. People who do not fit whole into the number of images are left out.
 
     Args:
         dataset: what to split.
@@ -59,7 +66,8 @@ def make_split(dataset: Dataset, seed: int, scale: Scale, most: int | None = Non
         most: how many images to use, in place of the scale's number.
 
     Raises:
-        DataError: too few images, or a class would be absent from a part.
+        DataError: too few images, a class would be absent from a part, or a few people have so many of the
+            images that the parts would be far from their shares.
     """
     keep = first_occurrences(dataset.data.images)
     if len(keep) < MIN_IMAGES:
@@ -84,10 +92,18 @@ def make_split(dataset: Dataset, seed: int, scale: Scale, most: int | None = Non
         else:
             parts = _by_image(data.labels, limit, generator)
         found = _fault(parts, data, class_names)
+        if not found and dataset.identity_disjoint:
+            found = _crowded(parts, data, min(limit, len(keep)))
         if not found:
             mixed = [keep[part[torch.randperm(len(part), generator=generator)]] for part in parts]
-            return Split(mixed[0], mixed[1], mixed[2], _digest(mixed), drawn)
+            notes = _left_out(dataset, keep, mixed, f"scale {scale}" if most is None else f"--images {most}")
+            return Split(mixed[0], mixed[1], mixed[2], _digest(mixed), drawn, notes)
         fault = fault or found
+    if fault.startswith(_CROWDED):
+        raise DataError(
+            f"no split was found in {TRIES} tries: {fault}. People go to one side whole: use fewer images of "
+            "them, add other people, or choose a larger --scale."
+        )
     unit = "identities" if dataset.identity_disjoint else "images"
     least = 2 if dataset.identity_disjoint else 6
     raise DataError(
@@ -126,7 +142,7 @@ def first_occurrences(images: torch.Tensor) -> torch.Tensor:
     hashes: list[bytes] = []
     for chunk in torch.split(images.detach(), 4096):
         # Adding zero turns -0.0 into 0.0, which has other bytes but is the same pixel.
-        rows = (chunk.cpu() + 0.0).flatten(1).numpy()
+        rows = (chunk.cpu() + 0).flatten(1).numpy()
         hashes.extend(hashlib.sha256(row).digest() for row in rows)
     seen: dict[bytes, int] = {}
     for index, value in enumerate(hashes):
@@ -175,9 +191,8 @@ def _by_identity(data: LabelledImages, limit: int, generator: torch.Generator) -
     sizes, who = _counted(data.identities)
     rarity = torch.bincount(data.labels).argsort(stable=True).argsort()
     rarest = torch.full_like(sizes, len(rarity)).scatter_reduce(0, who, rarity[data.labels], "amin")
-    order = _interleaved(rarest, generator)
+    order = _fitting(_interleaved(rarest, generator), sizes, limit)
     ends = sizes[order].cumsum(0)
-    order, ends = order[ends <= limit], ends[ends <= limit]
     total = int(ends[-1]) if len(ends) else 0
     # An identity belongs where the middle of its images falls.
     middle = (ends - sizes[order] / 2) / max(total, 1)
@@ -188,6 +203,47 @@ def _by_identity(data: LabelledImages, limit: int, generator: torch.Generator) -
     private = private[_interleaved(data.labels[private], generator)]
     first = round(len(private) * BOUNDS[0] / (1 - BOUNDS[1] + BOUNDS[0]))
     return [private[:first], auxiliary, private[first:]]
+
+
+def _fitting(order: torch.Tensor, sizes: torch.Tensor, limit: int) -> torch.Tensor:
+    """Of identities in ``order`` those that fit, whole, into ``limit`` images: others are passed over."""
+    total, kept = 0, []
+    for identity, size in zip(order.tolist(), sizes[order].tolist(), strict=True):
+        if total + size <= limit:
+            total += size
+            kept.append(identity)
+    return torch.tensor(kept, dtype=torch.int64)
+
+
+def _crowded(parts: list[torch.Tensor], data: LabelledImages, limit: int) -> str:
+    """What is wrong where a few people have most images, or nothing."""
+    assert data.identities is not None
+    total = sum(map(len, parts))
+    people, sizes = torch.unique(data.identities, return_counts=True)
+    most = int(sizes.argmax())
+    told = f"{_CROWDED} {int(sizes[most]):,} of {int(sizes.sum()):,} images (identity {int(people[most])})"
+    if total < LEAST_USED * limit:
+        return f"{told}, and {total:,} of the {limit:,} that are to be used would be left"
+    share = len(parts[1]) / total
+    if not AUXILIARY_SHARES[0] <= share <= AUXILIARY_SHARES[1]:
+        return f"{told}, and the auxiliary part would be {share:.0%} of the data in place of 36%"
+    return ""
+
+
+def _left_out(dataset: Dataset, keep: torch.Tensor, parts: list[torch.Tensor], why: str) -> tuple[str, ...]:
+    """What is in no part, and why."""
+    notes = []
+    if duplicates := len(dataset.data) - len(keep):
+        notes.append(f"{counted(duplicates, 'image')} left out: equal to an earlier one pixel for pixel")
+    used = sum(map(len, parts))
+    if used < len(keep):
+        notes.append(f"{used:,} of {len(keep):,} images used, by {why}")
+    if dataset.identity_disjoint and dataset.data.identities is not None:
+        people = dataset.data.identities
+        there, chosen = (len(torch.unique(people[part])) for part in (keep, torch.cat(parts)))
+        if chosen < there:
+            notes.append(f"{chosen:,} of {there:,} people used: each goes whole, or not at all")
+    return tuple(notes)
 
 
 def _fault(parts: list[torch.Tensor], data: LabelledImages, class_names: tuple[str, ...]) -> str:

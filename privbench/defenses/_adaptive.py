@@ -19,10 +19,19 @@ _UNITS = 2.0**32
 
 
 def default_region(height: int, width: int) -> int | None:
-    """The largest common divisor up to 28 that leaves several regions; None where there is none."""
-    fitting = [d for d in common_divisors(height, width) if d <= MAX_REGION]
+    """The common divisor up to 28 with the longest ladder of windows, and of such the largest.
+
+    It leaves several regions, or else is the whole side. A region with one window size has nothing to
+    grow: None where there is none with two.
+    """
+    fitting = [d for d in common_divisors(height, width) if d <= MAX_REGION and len(ladder(d)) > 1]
     several = [d for d in fitting if d < min(height, width)]
-    return max(several or fitting, default=None)
+    return max(several or fitting, key=lambda d: (len(ladder(d)), d), default=None)
+
+
+def ladder(region: int) -> list[int]:
+    """The window sizes of a region: every divisor of its side from 2 on (28: 2, 4, 7, 14, 28)."""
+    return common_divisors(region, region)
 
 
 @dataclass(frozen=True)
@@ -109,12 +118,12 @@ def shuffle_adaptively(
         images: [N, C, H, W].
         keys: N keys; each window size draws from a stream of its own.
         region: side of the regions; divides H and W. The ladder of window sizes is every divisor
-            of it from 2 on (28: 2, 4, 7, 14, 28).
+            of it from 2 on; see ``ladder``.
         target: VFE (mode ``mean``) at which an image stops growing.
         shared: as in ``shuffle_blocks``.
     """
-    ladder = common_divisors(region, region)
-    versions = torch.stack([shuffle_blocks(images, keys.child(w), (w, w), (w, w), shared) for w in ladder])
+    windows = ladder(region)
+    versions = torch.stack([shuffle_blocks(images, keys.child(w), (w, w), (w, w), shared) for w in windows])
     height, width = images.shape[2:]
     levels = grow(measure(versions, region), target, height * width)
     chosen = levels.repeat_interleave(region, dim=1).repeat_interleave(region, dim=2)

@@ -17,6 +17,7 @@ from privbench.core.errors import UserError
 from privbench.core.keys import Keys
 from privbench.core.seeds import derive_seed
 from privbench.defenses._shuffle import common_divisors, shuffle_blocks
+from privbench.defenses._sides import crops
 from privbench.metrics.vfe import REFERENCE_SIZE, vfe
 
 OFFLINE_BLOCKS = 2
@@ -26,25 +27,40 @@ _VFE_EDGES = (0.5, 1.0)
 _HIDDEN = 8
 
 
+def regions_a_side(height: int, width: int, grid: int) -> int | None:
+    """How many regions a side has: ``grid`` or the next fewer that can be halved; None if too few can.
+
+    Regions have even sides, so that their quarters are blocks of whole pixels. Fewer than half of
+    ``grid``, or of as many as the pixels allow, would be regions of another kind.
+    """
+    common = math.gcd(height, width)
+    fitting = [k for k in range(1, min(grid, common) + 1) if common % (2 * k) == 0]
+    wanted = min(grid, min(height, width) // 2)
+    return fitting[-1] if fitting and 2 * fitting[-1] >= wanted else None
+
+
 def region_of(images: torch.Tensor, grid: int) -> tuple[int, int]:
-    """Height and width of the regions: at most ``grid`` a side, which blocks of whole pixels can fill.
+    """Height and width of the regions: ``grid`` a side, or a few less, that can be cut into quarters.
 
     Raises:
-        UserError: the sides have no common divisor, so that no region can be cut into blocks.
+        UserError: the sides do not allow that; the message names crops and values of ``grid`` that work.
     """
     height, width = images.shape[2:]
-    common = math.gcd(height, width)
-    fitting = [k for k in range(1, grid + 1) if common % k == 0 and common // k >= 2]
-    if not fitting:
-        raise UserError(f"vim: images of {height}x{width} px have no common divisor to cut blocks by.")
-    return height // fitting[-1], width // fitting[-1]
+    count = regions_a_side(height, width, grid)
+    if count is not None:
+        return height // count, width // count
+    fewer = [k for k in range(grid, 0, -1) if regions_a_side(height, width, k) == k]
+    also = f", or choose grid={fewer[0]}" if fewer else ""
+    cut = crops(height, width, lambda side: regions_a_side(side, side, grid) is not None)
+    raise UserError(
+        f"vim: images of {height}x{width} px cannot be cut into about {grid} regions a side with quarters of "
+        f"whole pixels. {cut}{also}."
+    )
 
 
 def block_count(region: tuple[int, int], wanted: int) -> int:
-    """The greatest number of blocks a side, up to ``wanted``, that divides both sides of ``region``."""
-    return max(
-        d for d in common_divisors(*region, least=1) if d <= max(wanted, min(common_divisors(*region)))
-    )
+    """The greatest number of blocks a side, up to ``wanted`` ≥ 2, that divides both (even) sides."""
+    return max(d for d in common_divisors(*region, least=1) if d <= wanted)
 
 
 def _initial(name: str, *shape: int) -> torch.Tensor:
@@ -127,10 +143,6 @@ def shuffle_online(images: torch.Tensor, keys: Keys, grid: int, shared: bool = F
 
 
 def shuffle_offline(images: torch.Tensor, keys: Keys, grid: int, shared: bool = False) -> torch.Tensor:
-    """Permute the four quarters of every region, each channel on its own; arguments as online.
-
-    Sides of a region that are odd have no halves: the least common divisor takes the place of 2.
-    """
+    """Permute the four quarters of every region, each channel on its own; arguments as online."""
     region = region_of(images, grid)
-    fitting = block_count(region, OFFLINE_BLOCKS)
-    return shuffle_blocks(images, keys, region, (fitting, fitting), shared)
+    return shuffle_blocks(images, keys, region, (OFFLINE_BLOCKS, OFFLINE_BLOCKS), shared)

@@ -8,12 +8,12 @@ import torch
 from pydantic import Field, field_validator, model_validator
 
 from privbench.core.defense import ImageDefense
-from privbench.core.errors import UserError
 from privbench.core.keys import Keys
 from privbench.core.registry import register
-from privbench.defenses._adaptive import default_region, shuffle_adaptively
+from privbench.defenses._adaptive import shuffle_adaptively
 from privbench.defenses._released import shuffle_offline, shuffle_online
-from privbench.defenses._shuffle import common_divisors, in_chunks, shuffle_blocks
+from privbench.defenses._shuffle import in_chunks, shuffle_blocks
+from privbench.defenses._sides import adaptive_region, check_divides
 
 # The variants that look at the images hold several float64 copies of a chunk.
 _CHUNK = 1 << 17
@@ -55,7 +55,7 @@ class Vim(ImageDefense):
         None,
         ge=2,
         description="side of the regions that grow on their own, for window=adaptive; by default the "
-        "largest divisor of both sides up to 28 that leaves several; windows are divisors of it",
+        "divisor of both sides up to 28 that has most divisors itself, which are the windows",
     )
     grid: int = Field(14, ge=1, le=1024, description="regions a side, at most; for online and offline")
     redraws: int | None = Field(
@@ -108,7 +108,8 @@ class Vim(ImageDefense):
         """Shuffled images.
 
         Raises:
-            UserError: ``window`` or ``region`` does not divide both sides of the images, or nothing does.
+            UserError: ``window`` or ``region`` does not divide both sides of the images, or nothing does
+                that leaves a choice; the message names values, sizes and crops that work.
         """
         shared = self.key == "fixed"
         height, width = images.shape[2:]
@@ -119,21 +120,9 @@ class Vim(ImageDefense):
         if self.window == "entire":
             return shuffle_blocks(images, keys, (height, width), (height, width), shared)
         if self.window == "adaptive":
-            region = self.region or default_region(height, width) or 2
-            self._check_divides("region", region, height, width)
+            region = adaptive_region(self.region, height, width)
             return in_chunks(
                 lambda x, k: shuffle_adaptively(x, k, region, self.vfe_target, shared), images, keys, _CHUNK
             )
-        self._check_divides("window", self.window, height, width)
+        check_divides("window", self.window, height, width)
         return shuffle_blocks(images, keys, (self.window,) * 2, (self.window,) * 2, shared)
-
-    def _check_divides(self, name: str, side: int, height: int, width: int) -> None:
-        if height % side or width % side:
-            valid = [str(d) for d in common_divisors(height, width)]
-            if name == "window":
-                valid.append("entire")
-            choices = " or ".join([", ".join(valid[:-1]), valid[-1]] if len(valid) > 1 else valid)
-            raise UserError(
-                f"vim: {name}={side} does not divide images of {height}x{width} px. "
-                + (f"Choose {name}={choices}." if valid else "No size does: choose window=entire.")
-            )

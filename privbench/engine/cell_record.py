@@ -53,6 +53,7 @@ def make_record(setting: Setting, planned: PlannedCell, **fields: Any) -> Record
                 "classes": _outputs(setting),
                 "training": setting.config.model_dump(mode="json"),
                 "options": setting.options.model_dump(mode="json", exclude_none=True),
+                "reading": _reading(setting),
             },
             seeds={**seeds.used(setting.seed, cell.game, cell.attack), **_split_seeds(setting)},
             hashes={
@@ -80,6 +81,16 @@ def _split_seeds(setting: Setting) -> dict[str, int]:
         return setting.parts.seeds
     except PrivbenchError:
         return {}
+
+
+def _reading(setting: Setting) -> dict[str, list[str]]:
+    """What the dataset read, what the split left out, and what of it changes figures, in sentences."""
+    try:
+        dataset = setting.dataset()
+        notes, warnings = [*dataset.notes, *setting.parts.notes], dataset.warnings
+    except PrivbenchError:
+        return {}
+    return {"notes": notes, "warnings": list(warnings)}
 
 
 def _data_hashes(setting: Setting) -> dict[str, str]:

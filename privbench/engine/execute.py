@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from privbench.core.controls import FLOOR
-from privbench.core.errors import CannotWrite, PrivbenchError
+from privbench.core.errors import CannotWrite, NotApplicable, PrivbenchError
 from privbench.core.records import Cost
 from privbench.engine.adversary import Adversary
 from privbench.engine.attempts import attempt, guess_key, keep_attempt, kept_attempt
@@ -55,6 +55,8 @@ def execute(session: Session, planned: PlannedCell) -> Result:
     except (CannotWrite, KeyboardInterrupt):
         # A full disk or Ctrl-C is the run's end, not a property of the cell.
         raise
+    except NotApplicable as error:
+        return Result(make_record(setting, planned, status="not-applicable", reason=str(error)))
     except AttackFailed as error:
         return Result(make_record(setting, planned, status="failed", reason=error.text, trace=error.trace))
     except BaseException as error:  # noqa: BLE001

@@ -52,11 +52,16 @@ def run_plan(
     look_again()
     cache = Cache(out / "cache", warn)
     total, done = len(plan.seeds) * len(plan.cells), 0
+    said: set[str] = set()
     for seed in plan.seeds:
         setting = Setting(plan.source, plan.model, plan.task, seed, plan.scale, device, plan.options)
         defender = Defender(setting, cache, progress)
         session = Session(setting, defender, Referee(defender), executor)
         found = [finished(setting, cell, out, executor.flags, warn) for cell in plan.cells]
+        for text in _data_warnings(setting, found):
+            if text not in said:
+                said.add(text)
+                warn(text)
         if None in found:
             executor.start()
             _prepare(
@@ -71,6 +76,17 @@ def run_plan(
             done += 1
             yield result, there is not None
     announce(done, total, "")
+
+
+def _data_warnings(setting: Setting, found: Sequence[Result | None]) -> list[str]:
+    """What of the data changes figures; from the records where nothing is left to run."""
+    there = [result for result in found if result is not None]
+    if len(there) < len(found):
+        texts = setting.dataset().warnings
+    else:
+        reading = there[0].record.provenance.config.get("reading", {}) if there else {}
+        texts = tuple(reading.get("warnings", ()))
+    return [f"{setting.source.selector}: {text}" for text in texts]
 
 
 def _prepare(defender: Defender, cells: Sequence[PlannedCell]) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import re
+import shlex
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias, cast
 
@@ -11,6 +13,7 @@ from privbench.core.attack import Attack
 from privbench.core.dataset import DatasetSource
 from privbench.core.errors import UserError
 from privbench.core.method import Kind, Method
+from privbench.core.paths import expanded, is_there, split_path
 from privbench.core.selector import parse_selector
 
 Named: TypeAlias = "str | Method | type[Method]"
@@ -32,20 +35,38 @@ def method_of(kind: Kind, given: Named, groups: Sequence[str] = ()) -> Method:
 
 
 def dataset_source(text: str) -> DatasetSource:
-    """The dataset for a selector; ``npz:PATH`` and ``imagefolder:PATH`` take a path."""
-    selector = parse_selector(text)
-    name, colon, path = selector.name.partition(":")
-    if colon and not selector.name.endswith(".py") and ".py:" not in selector.name:
+    """The dataset for a selector; ``npz:PATH`` and ``imagefolder:PATH`` take a path.
+
+    Raises:
+        UserError: an unknown name, a bad parameter, or a path without the name of what reads it.
+    """
+    text = text.strip()
+    name, colon, path = text.partition(":")
+    if colon and re.fullmatch(r"[\w-]+", name) and not re.search(r"\.py(:|$)", text):
         cls = registry.find("dataset", name)
         if "path" not in cls.model_fields:
             raise UserError(
                 f"dataset {name!r} takes no path. Write {name}, or see: privbench show dataset {name}"
             )
-        return cast("DatasetSource", cls.create({"path": path, **selector.params}))
+        found = split_path(path)
+        return cast("DatasetSource", cls.create({"path": found.name, **found.params}))
+    if suggested := reader_of(text):
+        raise UserError(f"{text!r} is a path: write --dataset {shlex.quote(suggested)}.")
+    selector = parse_selector(text)
     cls = registry.find("dataset", selector.name)
     if "path" in cls.model_fields and "path" not in selector.params:
         raise UserError(f"dataset {selector.name!r} needs a path. Write {selector.name}:PATH.")
     return cast("DatasetSource", cls.create(dict(selector.params)))
+
+
+def reader_of(text: str) -> str:
+    """The selector that reads the folder or file that ``text`` names, with its brackets; empty for none."""
+    if text.partition("[")[0] in registry.names("dataset"):
+        return ""
+    path = expanded(split_path(text).name)
+    if is_there(path) and path.is_dir():
+        return f"imagefolder:{text}"
+    return f"npz:{text}" if path.suffix.lower() == ".npz" else ""
 
 
 def families() -> set[str]:

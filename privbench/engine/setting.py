@@ -13,6 +13,7 @@ from privbench.core.options import Options
 from privbench.core.scale import Scale, by_scale
 from privbench.core.task import Task
 from privbench.core.training import TrainingConfig
+from privbench.data.reading import read
 from privbench.data.splits import make_split, membership
 
 
@@ -46,7 +47,8 @@ class Setting:
     @property
     def config(self) -> TrainingConfig:
         """How models are trained."""
-        return self.options.training(training_config(self.scale))
+        config = self.options.training(training_config(self.scale))
+        return config if self.task.teaches else config.model_copy(update={"epochs": 1, "min_steps": 0})
 
     def dataset(self) -> Dataset:
         """The loaded dataset, kept in memory for the next call."""
@@ -60,14 +62,15 @@ class Setting:
         members, drawn = membership(len(split.candidates), self.seed)
         data = dataset.data
         return Parts(
-            candidates=data[split.candidates],
+            candidates=data[split.candidates].floats(),
             members=members,
-            auxiliary=data[split.auxiliary],
-            test=data[split.test],
+            auxiliary=data[split.auxiliary].floats(),
+            test=data[split.test].floats(),
             class_names=dataset.class_names,
             attribute_names=dataset.attribute_names,
             digest=split.digest,
             seeds={"split": split.seed, "membership": drawn},
+            notes=split.notes,
         )
 
     @cached_property
@@ -98,7 +101,7 @@ class Setting:
 
 @lru_cache(maxsize=4)
 def _loaded(source: DatasetSource) -> Dataset:
-    return source.load()
+    return read(source)
 
 
 @lru_cache(maxsize=16)

@@ -17,7 +17,8 @@ def auxiliary_targets(view: AdversaryView, targets: tuple[str, ...]) -> torch.Te
     Raises:
         UserError: the auxiliary data does not have these attributes.
     """
-    if targets == ("class",):
+    # A dataset may have an attribute of that name, which is another thing than its class.
+    if targets == ("class",) and "class" not in view.attribute_names:
         return view.auxiliary.labels[:, None].long().to(view.device)
     attributes, names = view.auxiliary.attributes, view.attribute_names
     missing = [name for name in targets if name not in names]

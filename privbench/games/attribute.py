@@ -9,7 +9,7 @@ import torch
 
 from privbench.core.attack import Attack
 from privbench.core.deployment import Case
-from privbench.core.errors import PrivbenchError
+from privbench.core.errors import NotApplicable, PrivbenchError
 from privbench.core.game import Challenge, Game, Truth, checked, clusters_of
 from privbench.core.images import LabelledImages
 from privbench.core.registry import register
@@ -85,10 +85,15 @@ def hidden_attributes(
 
     Returns:
         their names, how many values each has, and the values as int64 [N, T].
+
+    Raises:
+        NotApplicable: there are neither attributes nor classes.
     """
     names = case.parts.attribute_names
     if data.attributes is not None and names:
         return names, (2,) * len(names), data.attributes.long()
+    if len(case.parts.class_names) < 2:
+        raise NotApplicable("the data have neither attributes nor classes that could be told")
     return ("class",), (len(case.parts.class_names),), data.labels[:, None].long()
 
 

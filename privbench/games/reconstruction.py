@@ -56,9 +56,14 @@ class Reconstruction(Game):
         return checked(guess, (len(challenge), *challenge.image_shape)).float().clamp(0, 1)
 
     def floor(self, view: AdversaryView, challenge: ReconstructionChallenge, aim: str) -> torch.Tensor:
-        """The mean auxiliary image, or for ``aim="ssim"`` the constant image most similar to them."""
+        """The mean auxiliary image, or for ``aim="ssim"`` the constant image most similar to them.
+
+        The mean image for both where images are smaller than SSIM's window, which has no figure then.
+        """
+        from privbench.metrics.ssim import WINDOW
+
         mean = view.auxiliary.images.double().mean(0).float()
-        best = most_similar_image(view) if aim == "ssim" else mean
+        best = most_similar_image(view) if aim == "ssim" and min(mean.shape[1:]) >= WINDOW else mean
         return best.expand(len(challenge), *challenge.image_shape).clone()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from privbench.core.errors import PrivbenchError
+from privbench.core.errors import DataError, PrivbenchError
 from privbench.core.game import Truth
 from privbench.core.metric import MeanMetric, ScoringContext
 from privbench.core.registry import register
@@ -29,6 +29,7 @@ class Recognition(MeanMetric):
         """1 where the judge names the original's class, else 0: float64 [N].
 
         Raises:
+            DataError: the task has fewer than two classes.
             PrivbenchError: the referee has no judge, or NaN comes out of it or in.
         """
         if context.judge is None:
@@ -45,6 +46,8 @@ class Recognition(MeanMetric):
                 for part in slices(len(guess), guess[0].numel())
             ]
         )
+        if scores.ndim != 2 or scores.shape[1] < 2:
+            raise DataError("the judge tells no classes apart; there is nothing to recognise")
         if scores.isnan().any():
             raise PrivbenchError("the judge answered with NaN; no figure can be computed from that")
         return (scores.argmax(dim=1) == labels).double()

@@ -37,7 +37,9 @@ class Classes(Task):
         if len(dataset.class_names) < 2:
             raise DataError(
                 f"the dataset names {len(dataset.class_names)} classes, and telling classes apart takes two. "
-                "Choose another dataset or task."
+                "Choose another dataset or task: --task attributes where there are attributes, --task "
+                "nothing to play the games about what is released. An imagefolder with labels.csv takes "
+                "task=COLUMN."
             )
         return len(dataset.class_names)
 

@@ -27,6 +27,19 @@ def test_whole_identities_are_held_out():
     assert len(rest) == 40
 
 
+@pytest.mark.parametrize(
+    "sizes", [[40], [38, 2], [2, 38], [30, 5, 5], [20, 20], [13, 14, 13], [21, 19], [1, 1, 38], [4] * 10]
+)
+def test_whoever_is_there_something_is_left_to_learn_from(sizes):
+    people = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes))
+    held, rest = held_out(view(40, people), "x", 5)
+    assert sorted([*held.tolist(), *rest.tolist()]) == list(range(40))
+    assert len(held) >= 1
+    assert len(rest) >= 20
+    if len(sizes) > 1:
+        assert set(people[held].tolist()).isdisjoint(people[rest].tolist())
+
+
 def test_too_few_images_are_refused():
     with pytest.raises(UserError, match="at least 10"):
         held_out(view(9), "x", 3)

@@ -108,7 +108,7 @@ def test_pins():
 def test_reads_the_batches_in_their_order(unpacked, batches):
     dataset = Cifar10(root=str(unpacked)).load()
     images, labels = dataset.data.images, dataset.data.labels
-    assert (images.dtype, labels.dtype) == (torch.float32, torch.int64)
+    assert (images.dtype, labels.dtype) == (torch.uint8, torch.int64)
     assert images.shape == (6 * COUNT, 3, 32, 32)
     assert images.is_contiguous()
     # A slow reading: byte by byte where the format says it is.
@@ -120,7 +120,7 @@ def test_reads_the_batches_in_their_order(unpacked, batches):
             (COUNT - 1, 2, 31, 31),
         ]:
             byte = content[image * 3073 + 1 + channel * 1024 + row * 32 + column]
-            assert images[place * COUNT + image, channel, row, column] == torch.tensor(byte) / 255
+            assert images[place * COUNT + image, channel, row, column] == byte
         assert labels[place * COUNT : (place + 1) * COUNT].tolist() == list(content[::3073])
     assert dataset.class_names[0] == "airplane"
     assert dataset.class_names[3] == "cat"
@@ -145,7 +145,7 @@ def test_agrees_with_torchvision(unpacked, batches, monkeypatch):
     parts = [CIFAR10(str(unpacked), train=train) for train in (True, False)]
     data = Cifar10(root=str(unpacked)).load().data
     assert np.array_equal(
-        (data.images * 255).round().byte().permute(0, 2, 3, 1).numpy(),
+        data.images.permute(0, 2, 3, 1).numpy(),
         np.concatenate([p.data for p in parts]),
     )
     assert data.labels.tolist() == [label for part in parts for label in part.targets]

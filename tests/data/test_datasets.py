@@ -15,7 +15,7 @@ from PIL import Image
 from privbench.core.errors import DataError, UserError
 from privbench.core.registry import create, names
 from privbench.data.datasets import _files
-from privbench.data.datasets.celeba import CelebA
+from privbench.data.datasets.celeba import CelebA, _whole
 from privbench.data.datasets.cifar10 import Cifar10
 from privbench.data.datasets.mnist import Mnist
 from privbench.data.datasets.mnist_5k import Mnist5k
@@ -223,7 +223,7 @@ def test_mnist_reads_torchvisions_files(tmp_path, monkeypatch):
     images, labels = _write_mnist(tmp_path)
     monkeypatch.setenv("PRIVBENCH_DATA", str(tmp_path))
     dataset = Mnist().load()
-    assert np.array_equal((dataset.data.images[:, 0] * 255).round().byte().numpy(), images)
+    assert np.array_equal(dataset.data.images[:, 0].numpy(), images)
     assert np.array_equal(dataset.data.labels.numpy(), labels)
     assert Mnist(root=str(tmp_path)).content_hash() == Mnist(download=True).content_hash()
     assert Mnist(download=True).selector == "mnist"
@@ -246,7 +246,7 @@ def test_mnist_leaves_old_pickled_files_alone(tmp_path, monkeypatch):
         (tmp_path / name).rename(tmp_path / "MNIST" / "processed" / name)
     monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("a file was unpickled"))
     read = Mnist(root=str(tmp_path)).load().data.images
-    assert np.array_equal((read[:, 0] * 255).round().byte().numpy(), images)
+    assert np.array_equal(read[:, 0].numpy(), images)
 
 
 @pytest.mark.parametrize("source", [Mnist, Cifar10, CelebA])
@@ -305,13 +305,26 @@ def test_celeba_reads_torchvisions_files(celeba):
     order = np.argsort(people, kind="stable")[:100]
     assert dataset.data.images.shape == (100, 3, 32, 32)
     # The white margins are cropped away, and images, people and attributes stay together.
-    assert np.allclose((dataset.data.images * 255).amax(dim=(1, 2, 3)).numpy(), order, atol=2.5)
+    assert np.allclose(dataset.data.images.amax(dim=(1, 2, 3)).numpy(), order, atol=2.5)
     assert np.array_equal(dataset.data.identities.numpy(), people[order])
     assert np.array_equal(dataset.data.labels.numpy(), attributes[order, 1] == 1)
     assert np.array_equal(dataset.data.attributes.numpy(), attributes[order][:, [0, 2]] == 1)
     assert dataset.attribute_names == ("Male", "Smiling")
     assert dataset.identity_disjoint
     assert len(CelebA(root=str(root), size=32, limit=0).load().data) == 120
+
+
+def test_celeba_s_limit_keeps_whole_identities(celeba):
+    root, _, people = celeba
+    assert (np.bincount(people)[1:] == 4).all()
+    for limit, whole in ((99, 96), (4, 4), (7, 4), (118, 116), (120, 120), (500, 120)):
+        # Labels of so few are of one class, which is not what is asked here.
+        assert _whole(torch.from_numpy(np.sort(people)), limit) == whole
+    with pytest.raises(UserError, match=r"limit=3 is less than the images of one person"):
+        CelebA(root=str(root), limit=3).load()
+    dataset = CelebA(root=str(root), size=32, limit=99).load()
+    assert (torch.bincount(dataset.data.identities)[1:25] == 4).all()
+    assert "96 of 120 images, by limit=99" in dataset.notes
 
 
 def test_celeba_hash_sees_its_images(celeba):

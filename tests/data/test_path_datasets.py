@@ -31,7 +31,7 @@ def test_npz_colour(tmp_path):
         tmp_path, images=IMAGES, labels=LABELS.astype(np.uint8), class_names=np.array(list("abcd"))
     ).load()
     assert dataset.data.images.shape == (40, 3, 12, 10)
-    assert np.array_equal((dataset.data.images * 255).round().byte().permute(0, 2, 3, 1).numpy(), IMAGES)
+    assert np.array_equal(dataset.data.images.permute(0, 2, 3, 1).numpy(), IMAGES)
     assert dataset.data.labels.dtype == torch.int64
     assert dataset.class_names == ("a", "b", "c", "d")
     assert not dataset.identity_disjoint
@@ -55,7 +55,7 @@ def test_npz_in_two_parts(tmp_path):
         test_labels=LABELS[30:],
     ).load()
     assert dataset.data.labels.tolist() == LABELS.tolist()
-    assert np.array_equal((dataset.data.images * 255).round().byte().permute(0, 2, 3, 1).numpy(), IMAGES)
+    assert np.array_equal(dataset.data.images.permute(0, 2, 3, 1).numpy(), IMAGES)
 
 
 def test_npz_identities_and_attributes(tmp_path):
@@ -101,12 +101,12 @@ def test_npz_selector_and_hash(tmp_path):
 NAN = np.where(np.arange(40)[:, None, None] == 7, np.nan, np.full((40, 8, 8), 0.5))
 BAD = {
     "no images": ({"labels": LABELS}, "there is no array 'images'.*it holds labels"),
-    "one part only": (
-        {"train_images": IMAGES, "labels": LABELS},
-        "no array 'images', nor 'train_images' and",
+    "no part of that name": (
+        {"trained_images": IMAGES, "labels": LABELS},
+        "no array 'images', nor 'train_images' with",
     ),
     "parts of two sizes": (
-        {"train_images": IMAGES, "test_images": IMAGES[:, :9], "labels": LABELS},
+        {"train_images": IMAGES, "test_images": IMAGES[:, :9], "train_labels": LABELS, "test_labels": LABELS},
         "'train_images' .*and 'test_images' .*do not fit together",
     ),
     "object arrays": (
@@ -137,7 +137,10 @@ BAD = {
         {"images": IMAGES, "labels": LABELS[:39]},
         r"labels have shape \[39\]; expected \[40\]",
     ),
-    "labels in a table": ({"images": IMAGES, "labels": LABELS[:, None]}, r"labels have shape \[40, 1\]"),
+    "labels in a table": (
+        {"images": IMAGES, "labels": np.stack([LABELS, LABELS], 1)},
+        r"labels have shape \[40, 2\].*called 'attributes'",
+    ),
     "negative label": (
         {"images": IMAGES, "labels": LABELS - 1},
         "labels must not be negative; number 0 is -1",
@@ -263,7 +266,7 @@ def test_imagefolder(folder):
     assert dataset.data.labels.tolist() == [0] * 4 + [1] * 4 + [2] * 4
     assert dataset.data.images.shape == (12, 3, 16, 16)
     # The white margins outside the centre square are cut off; classes keep their own brightness.
-    brightness = (dataset.data.images * 255).round().flatten(1)
+    brightness = dataset.data.images.flatten(1).float()
     assert torch.equal(brightness.amin(dim=1), brightness.amax(dim=1))
     assert brightness[:, 0].tolist() == [60.0, 70, 80, 90, 120, 130, 140, 150, 0, 10, 20, 30]
     assert ImageFolder(path=str(folder), size=16, grey=True).load().data.images.shape == (12, 1, 16, 16)
@@ -284,13 +287,13 @@ def test_imagefolder_hash_and_selector(folder, monkeypatch):
 
 
 def test_imagefolder_missing():
-    with pytest.raises(DataError, match=r"no folder '/nowhere'. Give a folder"):
+    with pytest.raises(DataError, match=r"no folder '/nowhere': it is not there. Give a folder"):
         ImageFolder(path="/nowhere").content_hash()
 
 
 def test_imagefolder_without_classes(tmp_path):
     (tmp_path / "only").mkdir()
-    with pytest.raises(DataError, match=r"has 1 sub-folders; expected at least two"):
+    with pytest.raises(DataError, match=r"has 1 class folder; expected at least two.*/only"):
         ImageFolder(path=str(tmp_path)).load()
 
 

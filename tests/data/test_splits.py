@@ -210,6 +210,41 @@ def test_too_few_identities():
     assert all(len((identities[part] < 2).unique()) == 2 for part in parts(split))
 
 
+def crowd(*sizes):
+    identities = torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes))
+    return made(torch.arange(len(identities)) % 2, identities)
+
+
+@pytest.mark.parametrize(("scale", "rest"), [("smoke", 110), ("small", 110), ("small", 300), ("paper", 110)])
+def test_one_person_with_most_images_is_refused_with_the_reason(scale, rest):
+    with pytest.raises(DataError, match=r"one person has 1,890 of 2,\d\d0 images \(identity 0\), and "):
+        make_split(crowd(1890, *[10] * (rest // 10)), 0, scale)
+
+
+def test_who_does_not_fit_whole_is_passed_over_and_that_is_said():
+    dataset = crowd(900, *[10] * 120)
+    split = make_split(dataset, 0, "smoke")
+    used = torch.cat(parts(split))
+    people, sizes = torch.unique(dataset.data.identities[used], return_counts=True)
+    assert 500 <= len(used) <= 1000
+    assert all(int(size) == (10 if int(who) else 900) for who, size in zip(people, sizes, strict=True))
+    assert f"{len(used):,} of 2,100 images used, by scale smoke" in split.notes
+    assert f"{len(people):,} of 121 people used: each goes whole, or not at all" in split.notes
+    fitting = splits._fitting(torch.tensor([2, 0, 1, 3]), torch.tensor([5, 3, 4, 2]), 10)
+    assert fitting.tolist() == [2, 0]
+    assert splits._fitting(torch.tensor([0, 1, 2, 3]), torch.tensor([5, 6, 4, 2]), 10).tolist() == [0, 2]
+
+
+def test_what_is_in_no_part_is_said():
+    images = torch.rand(150, 1, 8, 8, generator=torch.Generator().manual_seed(1))
+    dataset = made(torch.arange(180) % 2, images=torch.cat([images, images[:30]]))
+    assert make_split(dataset, 0, "small").notes == (
+        "30 images left out: equal to an earlier one pixel for pixel",
+    )
+    few = make_split(dataset, 0, "small", 120)
+    assert few.notes[1:] == ("120 of 150 images used, by --images 120",)
+
+
 # membership
 
 

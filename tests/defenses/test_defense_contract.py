@@ -30,7 +30,7 @@ SELECTORS = [
     "vim[redraws=3]",
     "blur[sigma=40]",
     "pixelate[block=3]",
-    "pixelate[block=100]",
+    "pixelate[block=28]",
     "noise[distribution=laplace,scale=0.5]",
     "fedavg[clients=2,rounds=1,epochs=1]",
     "dp-sgd[noise_multiplier=2,mode=ghost]",

@@ -33,7 +33,14 @@ def test_blur_keeps_flat_images():
     torch.testing.assert_close(registry.create("defense", "blur").protect(flat, Keys.fresh(0, 1)), flat)
 
 
-@pytest.mark.parametrize("block", [2, 3, 4, 5, 9, 40])
+def test_a_block_larger_than_the_images_is_refused():
+    with pytest.raises(UserError, match=r"block=14 is larger than images of 10x13 px.*Choose 2 to 13"):
+        registry.create("defense", "pixelate[block=14]").protect(
+            random_images(1, 1, 10, 13), Keys.fresh(0, 1)
+        )
+
+
+@pytest.mark.parametrize("block", [2, 3, 4, 5, 9, 13])
 @pytest.mark.parametrize("shape", [(28, 28), (10, 13)])
 def test_pixelate_equals_a_slow_loop(block, shape):
     images = random_images(2, 3, *shape)

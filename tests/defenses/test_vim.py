@@ -1,5 +1,6 @@
 """VIM: what a shuffle keeps, what its keys change, and when adaptive windows stop growing."""
 
+import re
 from functools import cache
 
 import numpy as np
@@ -15,12 +16,13 @@ from sklearn.svm import SVC
 from privbench.core import registry
 from privbench.core.errors import UserError
 from privbench.core.keys import Keys
-from privbench.defenses._adaptive import default_region, grow, measure
+from privbench.defenses._adaptive import default_region, grow, ladder, measure
 from privbench.defenses._released import (
     attention,
     block_count,
     online_block_counts,
     region_of,
+    regions_a_side,
     shuffle_offline,
     shuffle_online,
 )
@@ -176,6 +178,76 @@ def test_windows_that_do_not_fit_name_those_that_do(selector, shape, message):
         protect(selector, torch.rand(2, 1, *shape))
 
 
+@pytest.mark.parametrize("side", [62, 58, 38, 178, 31, 97])
+def test_sides_on_which_nothing_can_adapt_are_refused_with_crops_that_work(side):
+    images = torch.rand(2, 1, side, side)
+    with pytest.raises(UserError, match=r"nothing to choose. Crop .*\[crop=\d+\]") as caught:
+        protect("vim[window=adaptive]", images)
+    works = [
+        int(each) for each in re.findall(r"\d+", str(caught.value).partition("] (")[2].partition(" work")[0])
+    ]
+    assert len(works) == 3
+    for cut in works:
+        small = images[:, :, :cut, :cut].contiguous()
+        few, many = (protect(f"vim[window=adaptive,vfe_target={t}]", small) for t in (1e-4, 6))
+        assert not torch.equal(few, many)
+
+
+@pytest.mark.parametrize("side", range(8, 130))
+def test_adaptive_windows_adapt_or_are_refused_at_every_side(side):
+    images = torch.nn.functional.interpolate(torch.rand(4, 1, 5, 5), (side, side), mode="bilinear")
+    region = default_region(side, side)
+    if region is None:
+        with pytest.raises(UserError, match="window=entire"):
+            protect("vim[window=adaptive]", images)
+        return
+    few, many = (protect(f"vim[window=adaptive,vfe_target={t}]", images) for t in (1e-6, 6))
+    assert not torch.equal(few, many)
+    others = [d for d in common_divisors(side, side) if d <= 28 and d < side]
+    assert len(ladder(region)) >= max(len(ladder(d)) for d in [2, *others])
+
+
+def test_a_region_with_one_window_is_refused():
+    with pytest.raises(UserError, match=r"regions of 7 px have one window size.*Write window=7"):
+        protect("vim[window=adaptive,region=7]", torch.rand(1, 1, 28, 28))
+
+
+@pytest.mark.parametrize("side", range(8, 230))
+def test_offline_quarters_regions_of_about_the_asked_number_or_is_refused_at_every_side(side):
+    images = torch.arange(side * side, dtype=torch.float32).view(1, 1, side, side) / side**2
+    if regions_a_side(side, side, 14) is None:
+        with pytest.raises(UserError, match=r"\[crop=\d+\]") as caught:
+            protect("vim[variant=offline]", images)
+        for kind, value in re.findall(r"(crop|grid)=(\d+)", str(caught.value)):
+            cut, grid = (int(value), 14) if kind == "crop" else (side, int(value))
+            assert regions_a_side(cut, cut, grid) is not None
+        return
+    released = protect("vim[variant=offline]", images)
+    count = regions_a_side(side, side, 14)
+    assert min(7, side // 4) <= count <= 14
+    quarter = side // count // 2
+
+    def blocks(x):
+        return sorted(
+            tuple(each.flatten().tolist())
+            for row in x[0, 0].split(quarter)
+            for each in row.split(quarter, dim=1)
+        )
+
+    assert blocks(released) == blocks(images)
+    region = 2 * quarter
+    for top, left in ((0, 0), (side - region, side - region)):
+        part = slice(top, top + region), slice(left, left + region)
+        assert torch.equal(
+            released[0, 0][part].flatten().sort().values, images[0, 0][part].flatten().sort().values
+        )
+
+
+def test_a_window_that_does_not_fit_names_a_crop_that_does():
+    with pytest.raises(UserError, match=r"window=7 does not divide images of 64x64 px.*\[crop=63\]"):
+        protect("vim[window=7]", torch.rand(1, 1, 64, 64))
+
+
 def test_entire_takes_any_shape():
     images = torch.rand(2, 3, 27, 31, generator=torch.Generator().manual_seed(0))
     released = protect("vim[window=entire]", images)
@@ -269,7 +341,9 @@ def test_default_regions():
     assert default_region(224, 224) == 28
     assert default_region(32, 32) == 16
     assert default_region(92, 112) == 4
-    assert default_region(7, 7) == 7
+    assert default_region(92, 92) == 4
+    assert default_region(9, 9) == 9
+    assert default_region(7, 7) is default_region(62, 62) is None
     assert default_region(27, 28) is None
 
 
@@ -280,10 +354,12 @@ def test_regions_and_blocks_at_native_size():
     assert region_of(torch.empty(1, 3, 224, 224), 14) == (16, 16)
     assert region_of(torch.empty(1, 1, 28, 28), 14) == (2, 2)
     assert region_of(torch.empty(1, 3, 32, 32), 14) == (4, 4)
-    assert region_of(torch.empty(1, 1, 112, 92), 14) == (56, 46)
+    assert region_of(torch.empty(1, 1, 112, 92), 2) == (56, 46)
+    assert region_of(torch.empty(1, 1, 64, 64), 14) == (8, 8)
+    assert region_of(torch.empty(1, 1, 8, 8), 14) == (2, 2)
     assert [block_count((16, 16), n) for n in (2, 4, 8)] == [2, 4, 8]
     assert [block_count((2, 2), n) for n in (2, 4, 8)] == [2, 2, 2]
-    assert block_count((9, 9), 2) == 3
+    assert block_count((6, 18), 4) == 3
 
 
 def test_attention_agrees_with_torch_modules():

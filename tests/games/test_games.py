@@ -1,12 +1,16 @@
 """The guesses that each game takes, and what the hidden attributes are."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import pytest
 import torch
 from deployments import case_of, deployment_of, parts_of
 
-from privbench.core.errors import PrivbenchError
+from privbench.core.errors import NotApplicable, PrivbenchError
 from privbench.core.images import LabelledImages
 from privbench.core.registry import create
+from privbench.games._priors import auxiliary_targets
 from privbench.games.attribute import AttributeChallenge, hidden_attributes
 from privbench.games.membership import MembershipChallenge
 from privbench.games.reconstruction import ReconstructionChallenge
@@ -64,3 +68,31 @@ def test_membership_asks_with_the_labels_of_the_task():
     assert torch.equal(
         create("game", "membership").challenge(case, frozenset()).labels, parts.candidates.attributes
     )
+
+
+@pytest.mark.parametrize("name", ["class", "odd"])
+def test_an_attribute_may_be_called_class(name):
+    """The adversary learns what the challenge asks for, whatever it is called."""
+    data = parts_of().auxiliary
+    view = SimpleNamespace(auxiliary=data, attribute_names=(name, "low"), device=torch.device("cpu"))
+    assert torch.equal(auxiliary_targets(view, (name,))[:, 0], data.attributes[:, 0])
+    assert torch.equal(auxiliary_targets(view, ("low", name)), data.attributes.flip(1))
+    view.attribute_names = ()
+    assert torch.equal(auxiliary_targets(view, ("class",))[:, 0], data.labels)
+
+
+def test_without_attributes_or_classes_there_is_nothing_to_infer():
+    parts = replace(parts_of(attributes=False), class_names=())
+    with pytest.raises(NotApplicable, match="neither attributes nor classes"):
+        hidden_attributes(case_of(deployment_of("none"), parts), parts.private)
+
+
+@pytest.mark.parametrize("side", [8, 10, 11])
+def test_floors_of_images_smaller_than_ssim_s_window(side):
+    images = torch.rand(20, 1, side, side)
+    data = LabelledImages(images, torch.arange(20) % 2)
+    view = SimpleNamespace(auxiliary=data, device="cpu", seed=lambda *_: 0)
+    game, challenge = create("game", "reconstruction"), ReconstructionChallenge(3, (1, side, side))
+    plain, likest = (game.floor(view, challenge, aim) for aim in ("", "ssim"))
+    assert plain.shape == likest.shape == (3, 1, side, side)
+    assert torch.equal(plain, likest) == (side < 11)

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from privbench.core.dataset import DatasetSource
 from privbench.core.errors import DataError
+from privbench.core.paths import expanded
 from privbench.data.datasets._files import digest
 
 
@@ -25,7 +26,7 @@ class DownloadedSource(DatasetSource):
     def folder(self) -> Path:
         """Where the data are kept."""
         given = self.root or os.environ.get("PRIVBENCH_DATA") or "~/.cache/privbench/data"
-        return Path(given).expanduser()
+        return expanded(given)
 
     @property
     def selector(self) -> str:

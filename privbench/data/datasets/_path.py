@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import Field
 
 from privbench.core.dataset import DatasetSource
+from privbench.core.paths import expanded
 
 
 class PathSource(DatasetSource):
@@ -22,4 +23,4 @@ class PathSource(DatasetSource):
     @property
     def location(self) -> Path:
         """The path with ``~`` expanded."""
-        return Path(self.path).expanduser()
+        return expanded(self.path)

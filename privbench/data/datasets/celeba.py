@@ -7,14 +7,15 @@ import os
 from pathlib import Path
 from typing import Any
 
+import torch
 from pydantic import Field
 
 from privbench.core.dataset import Dataset
-from privbench.core.errors import unknown
+from privbench.core.errors import UserError, unknown
 from privbench.core.images import LabelledImages
 from privbench.core.registry import register
 from privbench.data.checks import checked_dataset
-from privbench.data.datasets._files import read_squares, to_float
+from privbench.data.datasets._squares import read_squares
 from privbench.data.datasets._torchvision import TorchvisionSource
 
 _TABLES = (
@@ -43,7 +44,7 @@ class CelebA(TorchvisionSource):
     )
 
     def load(self) -> Dataset:
-        """Read the images: 49 kB each in memory at size 64, 1 GB for the default limit.
+        """Read the images: 12 kB each in memory at size 64, 250 MB for the default limit.
 
         Raises:
             DataError: absent, damaged, or a failed download.
@@ -55,21 +56,31 @@ class CelebA(TorchvisionSource):
         if self.task not in names:
             raise unknown("task of dataset 'celeba':", self.task, names)
         people = celeba.identity[:, 0].long()
-        order = people.argsort(stable=True)[: self.limit or None]
+        order = people.argsort(stable=True)
+        order = order[: _whole(people[order], self.limit)]
         folder = self.folder / "celeba" / "img_align_celeba"
         files = [folder / celeba.filename[index] for index in order.tolist()]
         attributes = celeba.attr[order].long()
         column = names.index(self.task)
         hidden = [index for index in range(len(names)) if index != column]
+        squares = read_squares(files, self.size, grey=False)
+        whole = len(order) == len(people)
+        left = [] if whole else [f"{len(order):,} of {len(people):,} images, by limit={self.limit}"]
         data = LabelledImages(
-            to_float(read_squares(files, self.size, grey=False)),
+            torch.from_numpy(squares.pixels),
             attributes[:, column].clone(),
             people[order],
             attributes[:, hidden],
         )
         classes = [f"{self.task}: no", f"{self.task}: yes"]
         return checked_dataset(
-            self.selector, data, classes, [names[index] for index in hidden], identity_disjoint=True
+            self.selector,
+            data,
+            classes,
+            [names[index] for index in hidden],
+            identity_disjoint=True,
+            notes=[*squares.notes, *left],
+            warnings=squares.warnings,
         )
 
     def content_hash(self) -> str:
@@ -90,3 +101,17 @@ class CelebA(TorchvisionSource):
         from torchvision.datasets import CelebA as Torchvision
 
         return Torchvision(str(self.folder), split="all", target_type=["attr", "identity"], download=download)
+
+
+def _whole(people: torch.Tensor, limit: int) -> int:
+    """How many of ``people``, sorted, are whole identities within ``limit`` images; 0 is no limit.
+
+    Raises:
+        UserError: the first has more images than that.
+    """
+    if not limit or limit >= len(people):
+        return len(people)
+    whole = int((people[:limit] < people[limit]).sum())
+    if not whole:
+        raise UserError(f"celeba: limit={limit} is less than the images of one person. Raise it.")
+    return whole

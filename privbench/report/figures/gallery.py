@@ -29,7 +29,8 @@ def write_gallery(
 ) -> Path:
     """Write a PNG: a row for each sample; columns original, released, and each of ``restored``.
 
-    SSIM and PSNR against the original stand under every picture but the original. Give samples
+    SSIM and PSNR against the original stand under every picture but the original, PSNR alone where
+    images are smaller than SSIM's window. Give samples
     that were drawn at random: a gallery of chosen ones proves nothing.
 
     Args:
@@ -59,10 +60,11 @@ def _draw(title: str, columns: Mapping[str, torch.Tensor]) -> Figure:
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     from privbench.metrics.psnr import psnr
-    from privbench.metrics.ssim import ssim
+    from privbench.metrics.ssim import WINDOW, ssim
 
     originals = columns["original"]
     count, _, height, width = originals.shape
+    has_ssim = min(height, width) >= WINDOW
     side = 1.5
     size = (side * len(columns) + 0.2, (side * height / width + 0.3) * count + 0.8)
     layout = ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.03, wspace=0.02, hspace=0.02)
@@ -72,12 +74,11 @@ def _draw(title: str, columns: Mapping[str, torch.Tensor]) -> Figure:
     for place, (name, images) in enumerate(columns.items()):
         pictures = images.permute(0, 2, 3, 1)
         if place:
-            below = [
-                f"{likeness:.2f} / {_decibels(decibels)} dB"
-                for likeness, decibels in zip(
-                    ssim(images, originals).tolist(), psnr(images, originals).tolist(), strict=True
-                )
-            ]
+            decibels = [f"{_decibels(value)} dB" for value in psnr(images, originals).tolist()]
+            likeness = ["—"] * count
+            if has_ssim:
+                likeness = [f"{value:.2f}" for value in ssim(images, originals).tolist()]
+            below = [f"{like} / {peak}" for like, peak in zip(likeness, decibels, strict=True)]
         else:
             below = ["SSIM / PSNR"] + [""] * (count - 1)
         for row in range(count):
