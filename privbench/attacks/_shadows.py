@@ -62,6 +62,14 @@ def ask_target(
     return torch.stack(answers)
 
 
+def without_repeats(answers: torch.Tensor) -> torch.Tensor:
+    """The answers [Q, ...] to the same images, or the first alone [1, ...] where the second is the same.
+
+    A service that repeats itself has no randomness to average over, and its shadows need no more queries.
+    """
+    return answers[:1] if len(answers) > 1 and torch.equal(answers[0], answers[1]) else answers
+
+
 def ask_shadows(
     shadows: Shadows, data: LabelledImages, queries: int, statistic: Statistic, change: Change = as_they_are
 ) -> torch.Tensor:
@@ -95,13 +103,17 @@ class ShadowAttack(MembershipAttack):
         """Query the target, train the shadows and query them.
 
         Returns:
-            the statistic of the target [Q, N, ...] and of the shadows [Q, K, N, ...], and the shadows.
+            the statistic of the target [Q, N, ...] and of the shadows [Q, K, N, ...], and the shadows. Q is
+            1 where the service repeats itself.
         """
         data = LabelledImages(challenge.images.to(view.device), challenge.labels.to(view.device))
-        target = ask_target(view, data, self.queries, statistic, self.change(view))
+        change = self.change(view)
+        target = ask_target(view, data, self.queries, statistic, change)
+        if change is as_they_are:
+            target = without_repeats(target)
         count = self.shadows if self.shadows is not None else by_scale(view.scale, 4, 16, 64)
         shadows = view.shadows(LabelledImages(challenge.images, challenge.labels), count)
-        return target, ask_shadows(shadows, data, self.queries, statistic, self.change(view)), shadows
+        return target, ask_shadows(shadows, data, len(target), statistic, change), shadows
 
     def change(self, view: AdversaryView) -> Change:
         """What is sent in place of images in each query."""
