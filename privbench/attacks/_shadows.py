@@ -81,16 +81,28 @@ def ask_shadows(
     return torch.stack(answers)
 
 
-class ShadowAttack(MembershipAttack):
-    """A membership attack that compares the target with shadow models.
+class OwnShadows(MembershipAttack):
+    """A membership attack that has shadow models, which train on random halves of the candidates.
 
-    The shadows train on random halves of the candidates themselves. All attacks that ask for the
-    same number get the same models. Shifted queries help against models that trained with shifts,
-    as those of scale paper do; against others they cost some AUC (0.80 to 0.78 on MNIST), while
-    the same image again still averages over a random defense.
+    All attacks that ask for the same number get the same models.
     """
 
     shadows: int | None = Field(None, ge=2, le=4096, description="shadow models; by scale 4, 16 or 64")
+
+    def trained(self, view: AdversaryView, challenge: MembershipChallenge) -> Shadows:
+        """The shadow models, trained unless another attack has asked for them."""
+        count = self.shadows if self.shadows is not None else by_scale(view.scale, 4, 16, 64)
+        return view.shadows(LabelledImages(challenge.images, challenge.labels), count)
+
+
+class ShadowAttack(OwnShadows):
+    """A membership attack that compares the target's answers with those of shadow models.
+
+    Shifted queries help against models that trained with shifts, as those of scale paper do; against
+    others they cost some AUC (0.80 to 0.78 on MNIST), while the same image again still averages over a
+    random defense.
+    """
+
     queries: int = Field(2, ge=1, le=256, description="queries of each image, the first as it is")
     augment: bool | None = Field(
         None, description="later queries are small shifts, else the image again; by scale: paper only"
@@ -111,8 +123,7 @@ class ShadowAttack(MembershipAttack):
         target = ask_target(view, data, self.queries, statistic, change)
         if change is as_they_are:
             target = without_repeats(target)
-        count = self.shadows if self.shadows is not None else by_scale(view.scale, 4, 16, 64)
-        shadows = view.shadows(LabelledImages(challenge.images, challenge.labels), count)
+        shadows = self.trained(view, challenge)
         return target, ask_shadows(shadows, data, len(target), statistic, change), shadows
 
     def change(self, view: AdversaryView) -> Change:

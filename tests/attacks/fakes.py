@@ -233,6 +233,9 @@ class World:
     def answer_scores(self, images: torch.Tensor, query: int) -> torch.Tensor:
         return self.model.log_probs(images, self.keys("defender", query, count=len(images)).normal(10))
 
+    def answer_labels(self, images: torch.Tensor, query: int) -> torch.Tensor:
+        return self.answer_scores(images, query).argmax(-1)
+
     def answer_protect(self, images: torch.Tensor, query: int) -> torch.Tensor:
         return self.defense.protect(images, self.keys("oracle", query, count=len(images)))
 
