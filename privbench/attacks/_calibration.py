@@ -7,12 +7,16 @@ from typing import Any, Literal, TypeAlias
 
 import torch
 
-from privbench.attacks._likelihood import in_out_means, online_scores, variance
+from privbench.attacks._likelihood import in_out_means, log_ratio, online_scores, stable_logit, variance
 
 Relate: TypeAlias = "Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]"
 """A model's statistics [N, F], those of shadows [K, N, F] and their membership [K, N] to features [N, G]."""
 
 Learner: TypeAlias = Literal["both", "logistic", "boosting"]
+
+_TEMPERATURES = (1.0, 2.0, 4.0)
+_RISE = 0.33
+"""How far p_in rises above p_out, in the ratio that uses non-members alone."""
 
 
 def relations(target: torch.Tensor, shadows: torch.Tensor, membership: torch.Tensor) -> torch.Tensor:
@@ -31,6 +35,28 @@ def relations(target: torch.Tensor, shadows: torch.Tensor, membership: torch.Ten
     ratio = online_scores(target[None], shadows[None], membership)
     inside, outside = mean_in[0], mean_out[0]
     return torch.stack([target, target - outside, target - inside, inside - outside, deviation, ratio], -1)
+
+
+def logits_by_temperature(log_probs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Stable logits at three temperatures of the softmax: [..., N, 3]."""
+    return torch.stack([stable_logit(log_probs, labels, t) for t in _TEMPERATURES], -1)
+
+
+def shadow_statistics(target: torch.Tensor, shadows: torch.Tensor, membership: torch.Tensor) -> torch.Tensor:
+    """What ``lira`` and ``rmia`` compute, online and offline, and what they compute it from: [N, 12].
+
+    Args:
+        target: [N, 3], the logits by temperature.
+        shadows: [K, N, 3].
+        membership: bool [K, N].
+    """
+    ratios = [
+        log_ratio(target[:, t], shadows[..., t], membership, a)
+        for t in range(len(_TEMPERATURES))
+        for a in (None, _RISE)
+    ]
+    gaussian = relations(target[:, 0], shadows[..., 0], membership)
+    return torch.cat([gaussian, torch.stack(ratios, -1)], -1)
 
 
 def calibrated(

@@ -68,9 +68,7 @@ class LabelOnly(OwnShadows):
     )
     needs: ClassVar[frozenset[str]] = frozenset({"labels"})
 
-    queries: int = Field(
-        9, ge=1, le=25, description="the image and its nearest shifts"
-    )
+    queries: int = Field(9, ge=1, le=25, description="the image and its nearest shifts")
     rounds: int = Field(2, ge=1, le=64, description="of queries, where the service answers at random")
     learner: Learner = Field("both", description="logistic regression, boosted trees, or their mean")
 

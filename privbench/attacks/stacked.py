@@ -7,38 +7,12 @@ from typing import ClassVar
 import torch
 from pydantic import Field
 
-from privbench.attacks._calibration import Learner, calibrated, relations
-from privbench.attacks._likelihood import log_ratio, pooled_logit, stable_logit
+from privbench.attacks._calibration import Learner, calibrated, logits_by_temperature, shadow_statistics
+from privbench.attacks._likelihood import pooled_logit
 from privbench.attacks._shadows import ShadowAttack
 from privbench.core.registry import register
 from privbench.core.view import AdversaryView
 from privbench.games.membership import MembershipChallenge
-
-_TEMPERATURES = (1.0, 2.0, 4.0)
-_RISE = 0.33
-"""How far p_in rises above p_out, in the ratio that uses non-members alone."""
-
-
-def logits_by_temperature(log_probs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Stable logits at three temperatures of the softmax: [..., N, 3]."""
-    return torch.stack([stable_logit(log_probs, labels, t) for t in _TEMPERATURES], -1)
-
-
-def shadow_statistics(target: torch.Tensor, shadows: torch.Tensor, membership: torch.Tensor) -> torch.Tensor:
-    """What ``lira`` and ``rmia`` compute, online and offline, and what they compute it from: [N, 12].
-
-    Args:
-        target: [N, 3], the logits by temperature.
-        shadows: [K, N, 3].
-        membership: bool [K, N].
-    """
-    ratios = [
-        log_ratio(target[:, t], shadows[..., t], membership, a)
-        for t in range(len(_TEMPERATURES))
-        for a in (None, _RISE)
-    ]
-    gaussian = relations(target[:, 0], shadows[..., 0], membership)
-    return torch.cat([gaussian, torch.stack(ratios, -1)], -1)
 
 
 @register("stacked")
