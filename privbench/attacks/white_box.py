@@ -47,12 +47,10 @@ def gradient_statistics(
         layers: how many layers, at most.
     """
     found = [m for m in module.modules() if isinstance(m, torch.nn.Linear | torch.nn.Conv2d)]
-    last = len(found) - 1
-    picked = sorted({round(k * last / max(1, layers - 1)) for k in range(min(layers, len(found)))})
-    rows = []
-    for batch, own in zip(images.split(_BATCH), labels.split(_BATCH), strict=True):
-        rows.append(_of_batch(module, task, batch, own, [found[k] for k in picked]))
-    return torch.cat(rows)
+    count = min(layers, len(found))
+    picked = [found[round(k * (len(found) - 1) / max(1, count - 1))] for k in range(count)]
+    batches = zip(images.split(_BATCH), labels.split(_BATCH), strict=True)
+    return torch.cat([_of_batch(module, task, batch, own, picked) for batch, own in batches])
 
 
 def _of_batch(
