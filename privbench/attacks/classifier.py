@@ -46,8 +46,11 @@ class Classifier(AttributeAttack):
 
     model: str = Field("cnn", description="registry name of the network")
     epochs: int | None = Field(None, ge=1, le=1000, description="training epochs; by scale 4, 60 or 90")
-    doublings: int = Field(
-        2, ge=0, le=8, description="how often, at most, epochs are doubled while that helps"
+    doublings: int | None = Field(
+        None,
+        ge=0,
+        le=8,
+        description="how often, at most, epochs are doubled while that helps; by scale 0, 2 or 2",
     )
     versions: int | None = Field(
         None, ge=1, le=128, description="protected copies to train on in turns; by scale 2, 30 or 30"
@@ -108,10 +111,11 @@ class Classifier(AttributeAttack):
     ) -> dict[int, int]:
         """How many times ``epochs`` each network is to be trained, and in the log whether that is enough."""
         found = dict(lengths)
-        for doubling in range(self.doublings + 1):
+        most = self.doublings if self.doublings is not None else by_scale(view.scale, 0, 2, 2)
+        for doubling in range(most + 1):
             names = {t: challenge.targets[t] for t in lengths if found[t] == 2**doubling}
             falling = [t for t, name in names.items() if still_falling(view.log[f"loss-{name}"])]
-            if doubling == self.doublings:
+            if doubling == most:
                 view.log.update({f"stopped-{names[t]}": [0.0] for t in falling})
                 break
             for t, score in longer(dict.fromkeys(falling, 2 ** (doubling + 1))).items():

@@ -48,8 +48,11 @@ class Restoration(ReconstructionAttack):
         le=1000,
         description="training epochs; by scale 2, 8 or 40, more where there are few images",
     )
-    doublings: int = Field(
-        3, ge=0, le=8, description="how often, at most, epochs are doubled while validation gains by it"
+    doublings: int | None = Field(
+        None,
+        ge=0,
+        le=8,
+        description="how often, at most, epochs are doubled while validation gains by it; by scale 0, 3 or 2",
     )
     width: int = Field(16, ge=4, le=256, description="channels of the U-Net's first level")
 
@@ -82,12 +85,13 @@ class Restoration(ReconstructionAttack):
         validation = (self._protect(view, held, -1), held)
         window = best_window(view)
         epochs = self.epochs or self._default_epochs(view.scale, len(train))
+        doublings = self.doublings if self.doublings is not None else by_scale(view.scale, 0, 3, 2)
         restorer = train_restorer(
             pairs,
             validation,
             estimate=lambda released: window_means(released, window),
             epochs=epochs,
-            budget=epochs * 2**self.doublings,
+            budget=epochs * 2**doublings,
             seed=view.seed("network"),
             width=self.width,
             on_epoch=lambda done, total: view.progress(done, total, "restoration"),

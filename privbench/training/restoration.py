@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
+from privbench.core.curves import still_falling
 from privbench.core.errors import TrainingDiverged
 from privbench.core.seeds import derive_seed
 from privbench.metrics.ssim import WINDOW, ssim
@@ -109,7 +110,8 @@ def train_restorer(
 
     The learning rate falls over ``epochs`` epochs, and again, from the top, over as many epochs as there
     have been, as long as ``budget`` allows and the last fall was worth it: it brought more than 6% of all
-    that the validation loss fell (warm restarts, Loshchilov and Hutter, ICLR 2017).
+    that the validation loss fell (warm restarts, Loshchilov and Hutter, ICLR 2017). Where there
+    is no second one, the last fifth of the first is judged.
 
     Args:
         pairs: epoch -> (released, originals), each float32 [N, C, H, W] on the device to train on;
@@ -167,8 +169,11 @@ def train_restorer(
                 best = copy.deepcopy(network.state_dict())
             if on_epoch:
                 on_epoch(epoch + 1, end)
-        stopped = not _worth_it(curve[: start + 1], curve)
+        # Where the rate has fallen the curve is flat, whatever a second fall would bring.
+        stopped = start > 0 and not _worth_it(curve[: start + 1], curve)
         start, end = end, 2 * end
+    if start == epochs:
+        stopped = not still_falling(curve)
     network.load_state_dict(best)
     network.eval()
     blend = fit_blend(_terms(network, released, estimate, prior), originals)
