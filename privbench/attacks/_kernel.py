@@ -35,7 +35,7 @@ class Look:
         windows = images[0].numel() // area
         kept = max(1, min(area, _MOST_NUMBERS // windows))
         parts = []
-        for part in images.split(_CHUNK):
+        for part in torch.split(images, _CHUNK):
             tiles = sorted_windows(part, self.size).reshape(len(part), windows, area)
             parts.append(torch.nn.functional.adaptive_avg_pool1d(tiles, kept).flatten(1).cpu())
         return torch.cat(parts).double()

@@ -52,7 +52,7 @@ class Restoration(ReconstructionAttack):
         None,
         ge=0,
         le=8,
-        description="how often, at most, epochs are doubled while validation gains by it; by scale 0, 3 or 2",
+        description="how often, at most, epochs are doubled while validation gains by it; by scale 0, 4 or 2",
     )
     width: int = Field(16, ge=4, le=256, description="channels of the U-Net's first level")
 
@@ -85,7 +85,7 @@ class Restoration(ReconstructionAttack):
         validation = (self._protect(view, held, -1), held)
         window = best_window(view)
         epochs = self.epochs or self._default_epochs(view.scale, len(train))
-        doublings = self.doublings if self.doublings is not None else by_scale(view.scale, 0, 3, 2)
+        doublings = self.doublings if self.doublings is not None else by_scale(view.scale, 0, 4, 2)
         restorer = train_restorer(
             pairs,
             validation,

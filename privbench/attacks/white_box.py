@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 import torch
@@ -15,7 +15,7 @@ from privbench.attacks._calibration import (
     relations,
     shadow_statistics,
 )
-from privbench.attacks._likelihood import stable_logit
+from privbench.attacks._likelihood import true_log_prob
 from privbench.attacks._shadows import OwnShadows
 from privbench.core.protection import model_inputs
 from privbench.core.registry import register
@@ -23,7 +23,7 @@ from privbench.core.task import Task
 from privbench.core.view import AdversaryView
 from privbench.games.membership import MembershipChallenge
 
-_LAYERS = 6
+_LAYERS = 4
 _BATCH = 256
 _LEAST = 1e-30
 
@@ -33,11 +33,11 @@ def gradient_statistics(
 ) -> torch.Tensor:
     """What each sample does to the network: float64 [N, F].
 
-    The stable logit at three temperatures; then, as logarithms, the norm of its gradient with respect to
-    the image and, for ``layers`` of the linear and convolutional layers, evenly spaced, a bound on the
-    norm of that with respect to the layer's weights: the norm of the layer's input times that of the
-    gradient of its output (which is exact for a linear layer). The logit's gradient is taken, since the
-    loss's vanishes in float32 where the model is sure.
+    The stable logit at three temperatures; then, as logarithms, the norm of the loss's gradient with
+    respect to the image and, for ``layers`` of the linear and convolutional layers, evenly spaced, that
+    with respect to the layer's output, and a bound on that with respect to its weights: the former times
+    the norm of the layer's input (which is exact for a linear layer). The loss is taken from the stable
+    logit, so that its gradient does not vanish in float32 where the model is sure.
 
     Args:
         module: in evaluation mode, in which samples do not mix.
@@ -49,7 +49,7 @@ def gradient_statistics(
     found = [m for m in module.modules() if isinstance(m, torch.nn.Linear | torch.nn.Conv2d)]
     count = min(layers, len(found))
     picked = [found[round(k * (len(found) - 1) / max(1, count - 1))] for k in range(count)]
-    batches = zip(images.split(_BATCH), labels.split(_BATCH), strict=True)
+    batches = zip(torch.split(images, _BATCH), torch.split(labels, _BATCH), strict=True)
     return torch.cat([_of_batch(module, task, batch, own, picked) for batch, own in batches])
 
 
@@ -58,7 +58,7 @@ def _of_batch(
     task: Task,
     images: torch.Tensor,
     labels: torch.Tensor,
-    layers: list[torch.nn.Module],
+    layers: Sequence[torch.nn.Module],
 ) -> torch.Tensor:
     inputs: dict[int, torch.Tensor] = {}
     slopes: dict[int, torch.Tensor] = {}
@@ -69,7 +69,11 @@ def _of_batch(
             # Attention in windows runs them beside each other, an image's next to each other.
             if len(output) % count == 0:
                 inputs[number] = _norms(given[0], count)
-                output.register_hook(lambda slope: slopes.__setitem__(number, _norms(slope, count)))
+
+                def keep(slope: torch.Tensor) -> None:
+                    slopes[number] = _norms(slope, count)
+
+                output.register_hook(keep)  # type: ignore[no-untyped-call]
 
         return watch
 
@@ -78,17 +82,20 @@ def _of_batch(
         with torch.enable_grad():
             asked = images.detach().clone().requires_grad_(True)
             answers = task.answer(module(asked))
-            (slope,) = torch.autograd.grad(stable_logit(answers, labels).sum(), asked)
+            (slope,) = torch.autograd.grad(true_log_prob(answers, labels).sum(), asked)
     finally:
         for hook in hooks:
             hook.remove()
-    norms = [_norms(slope, count), *(inputs[k] * slopes[k] for k in sorted(slopes))]
+    norms = [_norms(slope, count)]
+    for layer in sorted(slopes):
+        norms += [slopes[layer], inputs[layer] * slopes[layer]]
     sizes = torch.stack(norms, -1).clamp(min=_LEAST).log()
     return torch.cat([logits_by_temperature(answers.detach(), labels), sizes], -1)
 
 
 def _norms(values: torch.Tensor, count: int) -> torch.Tensor:
-    return values.detach().reshape(count, -1).double().norm(dim=1)
+    norms: torch.Tensor = torch.linalg.vector_norm(values.detach().reshape(count, -1).double(), dim=1)
+    return norms
 
 
 def white_box_statistics(

@@ -359,18 +359,34 @@ def test_gradient_statistics_are_those_of_each_sample_alone() -> None:
     ).eval()
     images, labels = torch.rand(300, 1, 8, 8), torch.arange(300) % 10
     found = gradient_statistics(module, Classes(), images, labels)
-    assert found.shape == (300, 3 + 1 + 2)
+    assert found.shape == (300, 3 + 1 + 2 * 2)
     assert all(p.grad is None for p in module.parameters())
+    linear = module[3]
     for n in (0, 7, 299):
         image = images[n : n + 1].requires_grad_()
-        logit = stable_logit(Classes().answer(module(image)), labels[n : n + 1])[0]
-        linear = module[3]
-        slopes = torch.autograd.grad(logit, [image, module[0].weight, linear.weight])
+        answer = Classes().answer(module(image))
+        logit = stable_logit(answer, labels[n : n + 1])[0]
+        loss = torch.nn.functional.nll_loss(answer, labels[n : n + 1])
+        slopes = torch.autograd.grad(loss, [image, module[0].weight, linear.bias, linear.weight])
         norms = [slope.double().norm().log().item() for slope in slopes]
         assert found[n, 0].item() == pytest.approx(logit.item(), rel=1e-4, abs=1e-5)
         assert found[n, 3].item() == pytest.approx(norms[0], abs=1e-4)
-        assert found[n, 4].item() >= norms[1] - 1e-4, "a bound"
-        assert found[n, 5].item() == pytest.approx(norms[2], abs=1e-4)
+        assert found[n, 5].item() >= norms[1] - 1e-4, "a bound"
+        assert found[n, 6].item() == pytest.approx(norms[2], abs=1e-4)
+        assert found[n, 7].item() == pytest.approx(norms[3], abs=1e-4)
+
+
+def test_gradients_do_not_vanish_where_the_model_is_sure() -> None:
+    linear = torch.nn.Linear(4, 2)
+    with torch.no_grad():
+        linear.weight.copy_(torch.tensor([[10.0] * 4, [-10.0] * 4]))
+        linear.bias.zero_()
+    module = torch.nn.Sequential(torch.nn.Flatten(), linear)
+    images, labels = torch.stack([torch.full((1, 2, 2), v) for v in (0.3, 0.4)]), torch.zeros(2).long()
+    found = gradient_statistics(module, Classes(), images, labels)
+    assert torch.nn.functional.cross_entropy(module(images), labels) == 0
+    # The logit grows by 8, and the loss falls by as much in logarithms.
+    assert (found[1, 4] - found[0, 4]).item() == pytest.approx(-8, abs=0.01)
 
 
 def test_layers_are_spread_from_the_first_to_the_last() -> None:
@@ -378,7 +394,7 @@ def test_layers_are_spread_from_the_first_to_the_last() -> None:
     module = torch.nn.Sequential(torch.nn.Flatten(), *layers)
     for count, width in ((1, 1), (2, 2), (4, 4), (7, 7), (20, 7)):
         found = gradient_statistics(module, Classes(), torch.rand(3, 1, 2, 2), torch.arange(3), count)
-        assert found.shape == (3, 4 + width)
+        assert found.shape == (3, 4 + 2 * width)
 
 
 def test_vote_ratio_matches_a_loop() -> None:
