@@ -6,6 +6,7 @@ import torch
 
 _FLOOR = -1e4
 _LEAST_VARIANCE = 1e-12
+_LEAST_PROBABILITY = 1e-30
 
 
 def true_log_prob(log_probs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -16,16 +17,29 @@ def true_log_prob(log_probs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor
     return torch.nn.functional.logsigmoid(stable_logit(log_probs, labels))
 
 
-def stable_logit(log_probs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+def stable_logit(log_probs: torch.Tensor, labels: torch.Tensor, temperature: float = 1.0) -> torch.Tensor:
     """The logit log p_y - log(1 - p_y): [..., N] for log-probabilities [..., N, K], labels [N].
 
     1 - p_y is summed over the other classes, so that p_y = 1 in float32 still tells how sure the
-    model is (Carlini et al. 2022, section IV-A).
+    model is (Carlini et al. 2022, section IV-A). ``temperature`` divides the model's outputs first.
     """
     index = labels.to(log_probs.device).expand(log_probs.shape[:-1])[..., None]
     values = log_probs.double().clamp(_FLOOR, 0)
+    if temperature != 1:
+        values = (values / temperature).log_softmax(-1)
     others = values.scatter(-1, index, -torch.inf).logsumexp(-1)
     return values.gather(-1, index)[..., 0] - others
+
+
+def pooled_logit(logits: torch.Tensor) -> torch.Tensor:
+    """The logit of the mean probability over queries: [...] for logits [Q, ...].
+
+    A random defense answers each query under new keys. The mean probability is what the model says of the
+    image; the mean logit is ruled by the answers that went wrong.
+    """
+    yes = torch.nn.functional.logsigmoid(logits).logsumexp(0)
+    no = torch.nn.functional.logsigmoid(-logits).logsumexp(0)
+    return yes - no
 
 
 def in_out_means(values: torch.Tensor, membership: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -71,3 +85,45 @@ def variance(values: torch.Tensor, mask: torch.Tensor, mean: torch.Tensor, per_s
     pooled = (squares * usable).sum(1, keepdim=True) / freedom.sum().clamp(min=1)
     own = torch.where(usable, squares / freedom.clamp(min=1), pooled)
     return (own if per_sample else pooled.expand_as(own)).clamp(min=_LEAST_VARIANCE)
+
+
+def online_scores(
+    target: torch.Tensor, shadows: torch.Tensor, membership: torch.Tensor, per_sample: bool = False
+) -> torch.Tensor:
+    """Log-likelihood ratio, member against non-member, mean over queries: float64 [N].
+
+    Args:
+        target: [Q, N], stable logits of the attacked model.
+        shadows: [Q, K, N], those of the shadows.
+        membership: bool [K, N].
+        per_sample: whether each sample has its own variances.
+    """
+    membership = membership.to(target.device)
+    mean_in, mean_out = in_out_means(shadows, membership)
+    variance_in = variance(shadows, membership, mean_in, per_sample)
+    variance_out = variance(shadows, ~membership, mean_out, per_sample)
+    log_in = -(target - mean_in).square() / (2 * variance_in) - variance_in.log() / 2
+    log_out = -(target - mean_out).square() / (2 * variance_out) - variance_out.log() / 2
+    return (log_in - log_out).mean(0)
+
+
+def log_ratio(
+    target: torch.Tensor, shadows: torch.Tensor, membership: torch.Tensor, a: float | None = None
+) -> torch.Tensor:
+    """How much the target favours each sample, log p(x | target) - log p(x): float64 [N].
+
+    p(x) is the mean of the shadows' mean probabilities with and without x, or, given ``a``,
+    ((1 + a) p_out + 1 - a) / 2 (Zarifzadeh et al. 2024).
+
+    Args:
+        target: [N], logits of the attacked model's probabilities.
+        shadows: [K, N], those of the shadows.
+        membership: bool [K, N].
+        a: how far p_in rises above p_out, in [0, 1], where shadows that trained on x are not used.
+    """
+    likely = shadows.sigmoid()
+    inside, outside = (mean[0] for mean in in_out_means(likely[None], membership.to(likely.device)))
+    prior = (inside + outside) / 2 if a is None else ((1 + a) * outside + (1 - a)) / 2
+    # A mean lies above the least of its terms; the means that in_out_means fills in may not.
+    prior = torch.maximum(prior, likely.amin(0)).clamp(_LEAST_PROBABILITY, 1)
+    return torch.nn.functional.logsigmoid(target) - prior.log()

@@ -62,6 +62,14 @@ def ask_target(
     return torch.stack(answers)
 
 
+def without_repeats(answers: torch.Tensor) -> torch.Tensor:
+    """The answers [Q, ...] to the same images, or the first alone [1, ...] where the second is the same.
+
+    A service that repeats itself has no randomness to average over, and its shadows need no more queries.
+    """
+    return answers[:1] if len(answers) > 1 and torch.equal(answers[0], answers[1]) else answers
+
+
 def ask_shadows(
     shadows: Shadows, data: LabelledImages, queries: int, statistic: Statistic, change: Change = as_they_are
 ) -> torch.Tensor:
@@ -73,16 +81,28 @@ def ask_shadows(
     return torch.stack(answers)
 
 
-class ShadowAttack(MembershipAttack):
-    """A membership attack that compares the target with shadow models.
+class OwnShadows(MembershipAttack):
+    """A membership attack that has shadow models, which train on random halves of the candidates.
 
-    The shadows train on random halves of the candidates themselves. All attacks that ask for the
-    same number get the same models. Shifted queries help against models that trained with shifts,
-    as those of scale paper do; against others they cost some AUC (0.80 to 0.78 on MNIST), while
-    the same image again still averages over a random defense.
+    All attacks that ask for the same number get the same models.
     """
 
     shadows: int | None = Field(None, ge=2, le=4096, description="shadow models; by scale 4, 16 or 64")
+
+    def trained(self, view: AdversaryView, challenge: MembershipChallenge) -> Shadows:
+        """The shadow models, trained unless another attack has asked for them."""
+        count = self.shadows if self.shadows is not None else by_scale(view.scale, 4, 16, 64)
+        return view.shadows(LabelledImages(challenge.images, challenge.labels), count)
+
+
+class ShadowAttack(OwnShadows):
+    """A membership attack that compares the target's answers with those of shadow models.
+
+    Shifted queries help against models that trained with shifts, as those of scale paper do; against
+    others they cost some AUC (0.80 to 0.78 on MNIST), while the same image again still averages over a
+    random defense.
+    """
+
     queries: int = Field(2, ge=1, le=256, description="queries of each image, the first as it is")
     augment: bool | None = Field(
         None, description="later queries are small shifts, else the image again; by scale: paper only"
@@ -95,13 +115,16 @@ class ShadowAttack(MembershipAttack):
         """Query the target, train the shadows and query them.
 
         Returns:
-            the statistic of the target [Q, N, ...] and of the shadows [Q, K, N, ...], and the shadows.
+            the statistic of the target [Q, N, ...] and of the shadows [Q, K, N, ...], and the shadows. Q is
+            1 where the service repeats itself.
         """
         data = LabelledImages(challenge.images.to(view.device), challenge.labels.to(view.device))
-        target = ask_target(view, data, self.queries, statistic, self.change(view))
-        count = self.shadows if self.shadows is not None else by_scale(view.scale, 4, 16, 64)
-        shadows = view.shadows(LabelledImages(challenge.images, challenge.labels), count)
-        return target, ask_shadows(shadows, data, self.queries, statistic, self.change(view)), shadows
+        change = self.change(view)
+        target = ask_target(view, data, self.queries, statistic, change)
+        if change is as_they_are:
+            target = without_repeats(target)
+        shadows = self.trained(view, challenge)
+        return target, ask_shadows(shadows, data, len(target), statistic, change), shadows
 
     def change(self, view: AdversaryView) -> Change:
         """What is sent in place of images in each query."""

@@ -2,37 +2,41 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
 from functools import partial
-from typing import ClassVar, cast
+from typing import ClassVar
 
 import torch
 from pydantic import Field
 
+from privbench.attacks._attribute_networks import attribute_networks
 from privbench.attacks._held_out import held_out
+from privbench.attacks._kernel import best_look, kernel_reader
 from privbench.attacks._linear import Answer, linear_reader
 from privbench.core import registry
-from privbench.core.errors import TrainingDiverged
+from privbench.core.curves import still_falling
 from privbench.core.method import Method
-from privbench.core.model import Model
 from privbench.core.registry import register
 from privbench.core.scale import by_scale
-from privbench.core.task import Task
-from privbench.core.training import TrainingConfig, TrainingJob
 from privbench.core.view import AdversaryView
 from privbench.games._priors import auxiliary_targets
 from privbench.games.attribute import AttributeAttack, AttributeChallenge
 
 _HELD_OUT = 5
+_WORTH = 0.01
+"""By how much Matthews' coefficient must rise for longer training to go on."""
+
+Fit = Callable[[torch.Tensor, torch.Tensor], Answer]
 
 
 @register("classifier")
 class Classifier(AttributeAttack):
     """The adaptive recognition adversary: trains on images that it protects itself.
 
-    For each attribute a network (under new keys in every epoch) and a logistic regression on pixels
-    compete on a held-out fifth of the auxiliary images. The one with the higher MCC there learns
-    again from all of them and answers.
+    For each attribute a network (under new keys in every epoch), a logistic regression on pixels and a
+    support vector machine on the sorted values of windows compete on a held-out fifth of the auxiliary
+    images. A network that wins while its loss still falls is trained for twice as long, and again, as long
+    as it does better there. The one with the highest MCC learns again from all of them and answers.
     """
 
     source: ClassVar[str] = (
@@ -42,6 +46,12 @@ class Classifier(AttributeAttack):
 
     model: str = Field("cnn", description="registry name of the network")
     epochs: int | None = Field(None, ge=1, le=1000, description="training epochs; by scale 4, 60 or 90")
+    doublings: int | None = Field(
+        None,
+        ge=0,
+        le=8,
+        description="how often, at most, epochs are doubled while that helps; by scale 0, 2 or 2",
+    )
     versions: int | None = Field(
         None, ge=1, le=128, description="protected copies to train on in turns; by scale 2, 30 or 30"
     )
@@ -60,76 +70,65 @@ class Classifier(AttributeAttack):
         versions = torch.stack([view.simulate(known, "version", v) for v in range(copies)])
         check, released = view.simulate(known[held], "held-out"), challenge.released.to(view.device)
         everything = torch.arange(len(known), device=view.device)
-        columns = range(len(challenge.targets))
 
-        trials = {t: values[held, t] for t in columns}
-        by_linear = {t: linear_reader(versions[:, train], values[train, t])(check) for t in columns}
-        by_network = self._networks(view, challenge, versions, values, train, list(columns))
-        wins = []
-        for t, truth in trials.items():
-            scores = [_mcc(truth, by_linear[t]), _mcc(truth, by_network[t](check))]
-            view.log[f"validation-{challenge.targets[t]}"] = scores
-            if scores[1] >= scores[0]:
-                wins.append(t)
-        final = self._networks(view, challenge, versions, values, everything, wins)
-        answers = [final[t] if t in final else linear_reader(versions, values[:, t]) for t in columns]
+        def networks_of(rows: torch.Tensor, lengths: dict[int, int]) -> dict[int, Answer]:
+            chosen = {t: (values[rows, t], times) for t, times in lengths.items()}
+            return attribute_networks(view, challenge, versions[:, rows], chosen, self.uses, self.epochs)
+
+        networks = networks_of(train, dict.fromkeys(range(len(challenge.targets)), 1))
+        rivals: dict[int, Fit] = {}
+        lengths: dict[int, int] = {}
+        for t, name in enumerate(challenge.targets):
+            truth = values[held, t]
+            look = best_look(versions[0, train], values[train, t], check, truth, _mcc)
+            fits: list[Fit] = [linear_reader, partial(kernel_reader, look=look)]
+            scores = [_mcc(truth, fit(versions[:, train], values[train, t])(check)) for fit in fits]
+            scores.append(_mcc(truth, networks[t](check)))
+            view.log[f"validation-{name}"], view.log[f"stopped-{name}"] = scores, [1.0]
+            if scores[-1] >= max(scores):
+                lengths[t] = 1
+            else:
+                rivals[t] = fits[scores.index(max(scores))]
+
+        def longer(more: dict[int, int]) -> dict[int, float]:
+            made = networks_of(train, more)
+            return {t: _mcc(values[held, t], made[t](check)) for t in more}
+
+        lengths = self._prolonged(view, challenge, lengths, longer)
+        final = networks_of(everything, lengths)
+        answers = [
+            final[t] if t in final else rivals[t](versions, values[:, t])
+            for t in range(len(challenge.targets))
+        ]
         return torch.stack([answer(released) for answer in answers], 1)
+
+    def _prolonged(
+        self,
+        view: AdversaryView,
+        challenge: AttributeChallenge,
+        lengths: dict[int, int],
+        longer: Callable[[dict[int, int]], dict[int, float]],
+    ) -> dict[int, int]:
+        """How many times ``epochs`` each network is to be trained, and in the log whether that is enough."""
+        found = dict(lengths)
+        most = self.doublings if self.doublings is not None else by_scale(view.scale, 0, 2, 2)
+        for doubling in range(most + 1):
+            names = {t: challenge.targets[t] for t in lengths if found[t] == 2**doubling}
+            falling = [t for t, name in names.items() if still_falling(view.log[f"loss-{name}"])]
+            if doubling == most:
+                view.log.update({f"stopped-{names[t]}": [0.0] for t in falling})
+                break
+            for t, score in longer(dict.fromkeys(falling, 2 ** (doubling + 1))).items():
+                scores = view.log[f"validation-{names[t]}"]
+                if score > scores[-1] + _WORTH:
+                    found[t] = 2 ** (doubling + 1)
+                    scores.append(score)
+        return found
 
     @property
     def uses(self) -> tuple[Method, ...]:
         """The network and what it is taught."""
         return registry.create("model", self.model), registry.create("task", "classes")
-
-    def _networks(
-        self,
-        view: AdversaryView,
-        challenge: AttributeChallenge,
-        versions: torch.Tensor,
-        values: torch.Tensor,
-        rows: torch.Tensor,
-        columns: list[int],
-    ) -> dict[int, Answer]:
-        """A network for each of ``columns``, trained on the images numbered ``rows``."""
-        from privbench.training.modules import load_module
-
-        if not columns:
-            return {}
-        model, task = cast("tuple[Model, Task]", self.uses)
-        epochs, least_steps = by_scale(view.scale, (4, 0), (60, 500), (90, 0))
-        config = TrainingConfig(epochs=self.epochs or epochs, min_steps=0 if self.epochs else least_steps)
-        config = config.for_size(len(rows))
-        images = versions[:, rows]
-        jobs = [
-            TrainingJob(
-                model=model,
-                task=task,
-                config=config,
-                images=images,
-                labels=values[rows, t],
-                outputs=challenge.cardinalities[t],
-                seed=view.seed("network", challenge.targets[t]),
-            )
-            for t in columns
-        ]
-        try:
-            networks = view.train(jobs, "attribute classifiers")
-        except TrainingDiverged:
-            # An adversary would try again, gently; giving up would pass for a strong defense.
-            gentle = config.model_copy(update={"lr": config.lr / 10})
-            networks = view.train([replace(job, config=gentle) for job in jobs], "attribute classifiers")
-        shape = (images.shape[2], images.shape[3], images.shape[4])
-        answers: dict[int, Answer] = {}
-        for t, trained in zip(columns, networks, strict=True):
-            view.log[f"loss-{challenge.targets[t]}"] = list(trained.losses)
-            module = load_module(model, shape, challenge.cardinalities[t], trained.weights, view.device)
-            answers[t] = partial(_likeliest, module, task)
-        return answers
-
-
-def _likeliest(network: torch.nn.Module, task: Task, images: torch.Tensor) -> torch.Tensor:
-    from privbench.training.predict import answers
-
-    return answers(network, images, task).argmax(-1).cpu()
 
 
 def _mcc(truth: torch.Tensor, guess: torch.Tensor) -> float:

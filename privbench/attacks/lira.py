@@ -7,31 +7,11 @@ from typing import ClassVar, Literal
 import torch
 from pydantic import Field
 
-from privbench.attacks._likelihood import in_out_means, stable_logit, variance
+from privbench.attacks._likelihood import in_out_means, online_scores, stable_logit, variance
 from privbench.attacks._shadows import ShadowAttack
 from privbench.core.registry import register
 from privbench.core.view import AdversaryView
 from privbench.games.membership import MembershipChallenge
-
-
-def online_scores(
-    target: torch.Tensor, shadows: torch.Tensor, membership: torch.Tensor, per_sample: bool = False
-) -> torch.Tensor:
-    """Log-likelihood ratio, member against non-member, mean over queries: float64 [N].
-
-    Args:
-        target: [Q, N], stable logits of the attacked model.
-        shadows: [Q, K, N], those of the shadows.
-        membership: bool [K, N].
-        per_sample: whether each sample has its own variances.
-    """
-    membership = membership.to(target.device)
-    mean_in, mean_out = in_out_means(shadows, membership)
-    variance_in = variance(shadows, membership, mean_in, per_sample)
-    variance_out = variance(shadows, ~membership, mean_out, per_sample)
-    log_in = -(target - mean_in).square() / (2 * variance_in) - variance_in.log() / 2
-    log_out = -(target - mean_out).square() / (2 * variance_out) - variance_out.log() / 2
-    return (log_in - log_out).mean(0)
 
 
 def offline_scores(
@@ -39,7 +19,7 @@ def offline_scores(
 ) -> torch.Tensor:
     """-log Pr[a non-member's logit exceeds the target's], mean over queries: float64 [N].
 
-    Arguments are those of ``online_scores``; shadows that trained on a sample are not used for it
+    Arguments are those of ``_likelihood.online_scores``; shadows that trained on a sample are not used for it
     unless no other is left.
     """
     membership = membership.to(target.device)

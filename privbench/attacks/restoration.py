@@ -26,8 +26,9 @@ class Restoration(ReconstructionAttack):
     """A residual U-Net learns original images from protected ones and starts at the window means.
 
     It trains on auxiliary images that the adversary protects itself, under new keys in every
-    epoch, with the loss L1 + (1 - SSIM). A tenth of the auxiliary images chooses the epoch, and
-    the blend of network, window means and mean image that is returned (the window means alone
+    epoch, with the loss L1 + (1 - SSIM). A tenth of the auxiliary images, held out, says when twice the
+    training gains nothing; the budget is ``epochs``, doubled ``doublings`` times. They choose the epoch,
+    and the blend of network, window means and mean image that is returned (the window means alone
     where the network does not beat them), so that it is weaker than none of them.
     ``adversary=chosen-inputs`` learns from the defender's own oracle instead.
     """
@@ -46,6 +47,12 @@ class Restoration(ReconstructionAttack):
         ge=1,
         le=1000,
         description="training epochs; by scale 2, 8 or 40, more where there are few images",
+    )
+    doublings: int | None = Field(
+        None,
+        ge=0,
+        le=8,
+        description="how often, at most, epochs are doubled while validation gains by it; by scale 0, 4 or 2",
     )
     width: int = Field(16, ge=4, le=256, description="channels of the U-Net's first level")
 
@@ -77,17 +84,21 @@ class Restoration(ReconstructionAttack):
 
         validation = (self._protect(view, held, -1), held)
         window = best_window(view)
+        epochs = self.epochs or self._default_epochs(view.scale, len(train))
+        doublings = self.doublings if self.doublings is not None else by_scale(view.scale, 0, 4, 2)
         restorer = train_restorer(
             pairs,
             validation,
             estimate=lambda released: window_means(released, window),
-            epochs=self.epochs or self._default_epochs(view.scale, len(train)),
+            epochs=epochs,
+            budget=epochs * 2**doublings,
             seed=view.seed("network"),
             width=self.width,
             on_epoch=lambda done, total: view.progress(done, total, "restoration"),
         )
         view.log["loss"] = list(restorer.losses)
         view.log["validation"] = list(restorer.validation)
+        view.log["stopped"] = [float(restorer.stopped)]
         view.log["blend"] = list(restorer.blend)
         view.log["window"] = [float(side) for side in window]
         return restorer.restore(challenge.released.to(view.device), blended=self.aim == "mse")

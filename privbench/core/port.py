@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeAlias
 
 import torch
@@ -21,6 +21,11 @@ class Shadows(Protocol):
     @property
     def membership(self) -> torch.Tensor:
         """Bool [K, N]: which sample each model trained on, independent Bernoulli(1/2) draws."""
+        ...
+
+    @property
+    def modules(self) -> Sequence[torch.nn.Module]:
+        """The K networks, in evaluation mode: the adversary's own, weights and all."""
         ...
 
     def log_probs(self, images: torch.Tensor, draw: int = 0) -> torch.Tensor:

@@ -16,6 +16,9 @@ RECORD_VERSION = 2
 PROTOCOL_VERSION = 1
 """Raised when splits, games or scoring change so that old figures are no longer comparable."""
 
+STILL_IMPROVING = "still-improving"
+"""The flag of an attack that spent its budget while it was getting better; what improved stands behind it."""
+
 Status = Literal["ok", "failed", "not-applicable"]
 
 

@@ -65,7 +65,7 @@ class AdversaryView:
         needs, knowledge: what the attack declares.
         port: the way to the engine; use the methods below.
         log: learning curves and remarks, kept in the record; a curve named ``loss`` is checked
-            for having converged.
+            for having converged, unless ``stopped`` says, by 1 or 0, whether held-out data gained no more.
     """
 
     defense: Defense

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
+from privbench.core.curves import still_falling
 from privbench.core.metric import Metric
-from privbench.core.records import Figure
+from privbench.core.records import STILL_IMPROVING, Figure
 
 _CHANCE = {"auc": 0.5, "balanced-accuracy": 0.5}
 
@@ -22,8 +23,10 @@ def flags_of(
 ) -> tuple[str, ...]:
     """The flags of one cell.
 
-    ``below-chance``: the whole interval is on the wrong side of chance. ``still-improving``: the
-    last fifth of the attack's budget brought more than 2% of all that a ``loss`` curve fell.
+    ``below-chance``: the whole interval is on the wrong side of chance. ``still-improving``: the attack
+    spent its budget while it was still getting better. An attack that looks at held-out data says so
+    itself, by 0 or 1 as the last of its curve ``stopped`` (``stopped-x`` for its curve ``loss-x``); of
+    others the last fifth of a ``loss`` curve must bring no more than 2% of all that it fell.
     ``constant-guess``: every sample got the same answer (the floor attack is meant to).
     ``unresolved``: a figure was not quoted because the sample is too small.
     """
@@ -35,10 +38,11 @@ def flags_of(
     if not floor and len(guess) > 1 and bool((guess == guess[:1]).all()):
         flags.append("constant-guess")
     for name, loss in log.items():
-        if name.startswith("loss") and len(loss) >= 5:
-            late = loss[-1 - len(loss) // 5] - loss[-1]
-            if late > 0.02 * (loss[0] - loss[-1]) > 0:
-                flags.append(f"still-improving: {name}")
+        if not name.startswith("loss"):
+            continue
+        said = log.get(f"stopped{name.removeprefix('loss')}")
+        if (not said[-1]) if said else still_falling(loss):
+            flags.append(f"{STILL_IMPROVING}: {name}")
     unresolved = [m.selector for m in metrics if (f := figures.get(m.selector)) and f.value is None and f.n]
     flags += [f"unresolved: {name}" for name in unresolved]
     return tuple(flags)

@@ -83,7 +83,7 @@ class Referee:
         return Service(utility, self._release(deployment), deployment.trained.seconds, speed)
 
     def _utility(self, deployment: Deployment) -> tuple[dict[str, Figure], float]:
-        if "scores" not in deployment.defense.exposes:
+        if not deployment.defense.exposes & {"scores", "labels"}:
             return {}, 0.0
         setting = self.defender.setting
         test = setting.parts.test

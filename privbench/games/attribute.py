@@ -45,7 +45,7 @@ class AttributeInference(Game):
     source = "Fredrikson, Lantz, Jha, Lin, Page, Ristenpart, Privacy in pharmacogenetics, USENIX Sec. 2014"
     subject = "attribute"
     played_on = frozenset({"images", "features", "updates", "ciphertexts"})
-    beside = frozenset({"protect", "scores", "weights"})
+    beside = frozenset({"protect", "scores", "labels", "weights"})
 
     def challenge(self, case: Case, surfaces: frozenset[str]) -> AttributeChallenge:
         """A random part of the private images, by their releases."""

@@ -30,7 +30,7 @@ class Linkage(Membership):
 
     source = "privbench's; Samarati, Sweeney, Protecting privacy when disclosing information, 1998 (linking)"
     played_on = frozenset({"images", "features", "updates", "ciphertexts"})
-    beside = frozenset({"protect", "scores", "weights"})
+    beside = frozenset({"protect", "scores", "labels", "weights"})
 
     def challenge(self, case: Case, surfaces: frozenset[str]) -> LinkageChallenge:
         """All candidates, but for those that the adversary knows to be released."""

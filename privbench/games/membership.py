@@ -39,7 +39,7 @@ class Membership(Game):
 
     source = "Yeom, Giacomelli, Fredrikson, Jha, Privacy risk in machine learning, CSF 2018, experiment 1"
     subject = "membership"
-    played_on = frozenset({"scores", "weights", "updates"})
+    played_on = frozenset({"scores", "labels", "weights", "updates"})
 
     def challenge(self, case: Case, surfaces: frozenset[str]) -> MembershipChallenge:
         """All candidates, but for those that the adversary knows to be members."""

@@ -38,7 +38,7 @@ class Reconstruction(Game):
     source = "Mahendran and Vedaldi, Understanding deep image representations by inverting them, CVPR 2015"
     subject = "reconstruction"
     played_on = frozenset({"images", "features", "updates", "ciphertexts"})
-    beside = frozenset({"protect", "scores", "weights"})
+    beside = frozenset({"protect", "scores", "labels", "weights"})
     floors = ("blind", "blind[aim=ssim]")
 
     def challenge(self, case: Case, surfaces: frozenset[str]) -> ReconstructionChallenge:

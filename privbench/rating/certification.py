@@ -1,15 +1,23 @@
-"""Certification: an attack rates only where it wins on ``none`` and is at chance on ``blackout``."""
+"""Certification: an attack rates only where it wins on ``none`` and is at chance on ``blackout``.
+
+And only where it got as far as it gets: one that was still improving when its budget was spent says how
+much it was given, not how much leaks.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from privbench.core.controls import BREAK, CONTROLS, FLOOR, NULL, is_floor
+from privbench.core.records import STILL_IMPROVING
 from privbench.rating.cells import Cells, Pairing
 from privbench.rating.leakage import ZERO, best, blinds, oriented, shared_seeds
 from privbench.rating.metric_lookup import find_metric
 from privbench.stats.between_seeds import widened
 from privbench.stats.bootstrap import lower_bound
+
+UNFINISHED = "was still improving when its budget was spent"
+"""How the reason begins for which an attack is refused that does both."""
 
 
 @dataclass(frozen=True)
@@ -17,7 +25,8 @@ class Certificate:
     """Whether an attack may rate defenses by a metric.
 
     Attributes:
-        certified: it wins where it must and is at chance where it must.
+        certified: it wins where it must, is at chance where it must, and nowhere on the board was it still
+            improving.
         reason: why it is not certified; empty if it is.
         win: one-sided 95% lower bound of its score above the floor on ``none``.
         null: one-sided lower bound of its score above the floor on ``blackout``, at a level that keeps
@@ -75,7 +84,22 @@ def _certify(cells: Cells, game: str, attack: str, metric: str, null_level: floa
         reason = f"does not beat {FLOOR} on {BREAK}"
     elif null > ZERO:
         reason = f"beats {FLOOR} on {NULL}, where there is nothing to find"
+    elif unfinished := still_improving(cells, game, attack):
+        reason = f"{UNFINISHED} on {', '.join(unfinished)}: give it more"
     return Certificate(game, attack, metric, not reason, reason, win, null, tuple(seeds))
+
+
+def still_improving(cells: Cells, game: str, attack: str) -> list[str]:
+    """The defenses on which ``attack``, by its own flag, was still improving when its budget was spent."""
+    return [
+        defense
+        for defense in cells.defenses()
+        if any(
+            flag.startswith(STILL_IMPROVING)
+            for result in cells.pairings.get(Pairing(game, defense, attack), {}).values()
+            for flag in result.record.flags
+        )
+    ]
 
 
 def _absent(cells: Cells, pairing: Pairing) -> str:

@@ -128,6 +128,12 @@ class FakeShadows:
     models: list[NeighbourModel]
     seed: int
 
+    @property
+    def modules(self) -> list[torch.nn.Module]:
+        """Untrained networks, that have the form of the world's and know nothing."""
+        count = len(self.membership)
+        return [build_module(TinyNet(), (1, 16, 16), 10, self.seed + k).eval() for k in range(count)]
+
     def log_probs(self, images: torch.Tensor, draw: int = 0) -> torch.Tensor:
         answers = []
         for k, model in enumerate(self.models):
@@ -232,6 +238,9 @@ class World:
 
     def answer_scores(self, images: torch.Tensor, query: int) -> torch.Tensor:
         return self.model.log_probs(images, self.keys("defender", query, count=len(images)).normal(10))
+
+    def answer_labels(self, images: torch.Tensor, query: int) -> torch.Tensor:
+        return self.answer_scores(images, query).argmax(-1)
 
     def answer_protect(self, images: torch.Tensor, query: int) -> torch.Tensor:
         return self.defense.protect(images, self.keys("oracle", query, count=len(images)))

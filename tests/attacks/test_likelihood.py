@@ -10,7 +10,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from privbench.attacks._likelihood import in_out_means, stable_logit, true_log_prob, variance
+from privbench.attacks._likelihood import (
+    in_out_means,
+    log_ratio,
+    pooled_logit,
+    stable_logit,
+    true_log_prob,
+    variance,
+)
 
 
 def _random(seed: int, *shape: int) -> torch.Tensor:
@@ -81,3 +88,44 @@ def test_a_missing_side_takes_the_common_gap() -> None:
     mean_in, mean_out = in_out_means(values, membership)
     assert mean_in.tolist() == [[3, 4, 10]]
     assert mean_out.tolist() == [[1, 2, 8]]
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10**6), temperature=st.floats(0.2, 20))
+def test_temperature_divides_the_outputs(seed: int, temperature: float) -> None:
+    outputs = 5 * _random(seed, 6, 4)
+    labels = torch.arange(6) % 4
+    found = stable_logit(outputs.log_softmax(-1), labels, temperature)
+    expected = (outputs / temperature).softmax(-1)[torch.arange(6), labels].logit()
+    torch.testing.assert_close(found, expected)
+
+
+def test_a_temperature_keeps_what_is_impossible_finite() -> None:
+    impossible = torch.tensor([[0.0, -torch.inf], [-torch.inf, 0.0]])
+    assert torch.isfinite(stable_logit(impossible, torch.tensor([0, 0]), 2.0)).all()
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10**6), queries=st.integers(1, 9))
+def test_the_pooled_logit_is_that_of_the_mean_probability(seed: int, queries: int) -> None:
+    logits = 4 * _random(seed, queries, 5)
+    torch.testing.assert_close(pooled_logit(logits), logits.sigmoid().mean(0).logit())
+
+
+def test_pooling_keeps_what_float64_cannot_tell_from_certain() -> None:
+    sure = torch.tensor([[60.0, -60.0], [80.0, -80.0]], dtype=torch.float64)
+    found = pooled_logit(sure)
+    assert found.tolist() == pytest.approx([60 + math.log(2), -60 - math.log(2)], rel=1e-6)
+
+
+@pytest.mark.parametrize("a", [None, 0.0, 0.33, 1.0])
+def test_log_ratio_matches_its_definition(a: float | None) -> None:
+    target, shadows = _random(3, 4), _random(4, 7, 4)
+    membership = _random(5, 7, 4) > 0
+    membership[0], membership[1] = True, False
+    found = log_ratio(target, shadows, membership, a)
+    for n in range(4):
+        inside = shadows[membership[:, n], n].sigmoid().mean()
+        outside = shadows[~membership[:, n], n].sigmoid().mean()
+        prior = (inside + outside) / 2 if a is None else ((1 + a) * outside + 1 - a) / 2
+        assert float(found[n]) == pytest.approx(float((target[n].sigmoid() / prior).log()))

@@ -9,9 +9,12 @@ import pytest
 import torch
 from fakes import CPU, ServicePort, attack_of, auc, game_of, make_world
 
+from privbench.attacks._likelihood import stable_logit
 from privbench.attacks._shadows import augmented
+from privbench.attacks.label_only import vote_ratio
 from privbench.attacks.rmia import dominated_share
 from privbench.attacks.shadow_classifier import output_features
+from privbench.attacks.white_box import gradient_statistics
 from privbench.core import registry
 from privbench.core.images import LabelledImages
 from privbench.core.training import TrainingConfig, TrainingJob
@@ -27,6 +30,7 @@ SHADOWED = [
     "lira[mode=offline]",
     "rmia",
     "rmia[mode=offline]",
+    "stacked[learner=logistic]",
     "shadow-classifier[learner=logistic]",
 ]
 
@@ -188,7 +192,14 @@ def _noisy_digits(epochs: int, shadows: int) -> dict[str, float]:
     )
     view = port.view(public, outputs=10, seed=0)
     challenge = MembershipChallenge(candidates.images, candidates.labels)
-    selectors = ["loss-threshold", "confidence", *SHADOWED, "lira[augment=true]", "shadow-classifier"]
+    selectors = [
+        "loss-threshold",
+        "confidence",
+        *SHADOWED,
+        "stacked",
+        "lira[augment=true]",
+        "shadow-classifier",
+    ]
     found = {s: auc(attack_of(s).guess(view, challenge), members) for s in selectors}
     print({name: round(value, 3) for name, value in found.items()})
     return found
@@ -216,7 +227,24 @@ def test_loss_and_confidence_are_what_they_say() -> None:
     assert torch.allclose(found, answers.max(-1).values)
 
 
-@pytest.mark.parametrize("selector", ["loss-threshold", "confidence", *SHADOWED, "shadow-classifier"])
+@pytest.mark.parametrize("learner", ["boosting", "both"])
+def test_trees_find_no_signal_where_there_is_none(learner: str) -> None:
+    """They learn from shadows that share their others' answers, which tells nothing of the target."""
+    found = torch.tensor([synthetic_auc(f"stacked[learner={learner}]", r, 200, 8, 0.0) for r in range(25)])
+    # The standard error of the mean of 25 is 0.008.
+    assert abs(float(found.mean()) - 0.5) < 0.025
+
+
+def test_stacking_loses_little_where_one_statistic_is_optimal() -> None:
+    """With Gaussian logits the likelihood ratio is the best there is, with AUC Phi(d / sqrt 2)."""
+    optimum = 0.5 * (1 + math.erf(1.5 / 2))
+    found = torch.tensor([synthetic_auc("stacked", r, 1000, 64, 1.5) for r in range(3)])
+    assert abs(float(found.mean()) - optimum) < 0.025
+
+
+@pytest.mark.parametrize(
+    "selector", ["loss-threshold", "confidence", *SHADOWED, "stacked", "label-only", "shadow-classifier"]
+)
 def test_memorising_model_is_broken_and_null_is_not(selector: str) -> None:
     broken, null = [], []
     for seed in range(3):
@@ -237,9 +265,9 @@ def test_blind_scores_are_constant() -> None:
 
 def test_attacks_with_shadows_ask_for_the_same_ones() -> None:
     world = make_world()
-    for name in ("lira", "rmia", "shadow-classifier"):
+    for name in ("lira", "rmia", "stacked", "label-only", "white-box", "shadow-classifier"):
         world.guess(name)
-    assert world.port.shadow_counts == [4, 4, 4]
+    assert world.port.shadow_counts == [4] * 6
     world = make_world(scale="small")
     world.guess("lira")
     assert world.port.shadow_counts == [16]
@@ -283,3 +311,110 @@ def test_output_features_are_sorted_and_finite() -> None:
     certain = torch.full((1, 2), -torch.inf)
     certain[0, 0] = 0
     assert torch.isfinite(output_features(certain, torch.tensor([1]))).all()
+
+
+def test_a_service_that_repeats_itself_is_asked_no_more_of_its_shadows() -> None:
+    draws: dict[str, list[int]] = {}
+    for name in ("lira", "rmia", "stacked"):
+        world = make_world()
+        fixed = world.answer_scores(world.candidates.images, 1)
+        world.answer_scores = lambda images, query, fixed=fixed: fixed[: len(images)]  # type: ignore[method-assign]
+        asked = draws.setdefault(name, [])
+        real = world.port.shadows
+
+        def counting(data, count, real=real, asked=asked):
+            made = real(data, count)
+            ask = made.log_probs
+
+            def log_probs(images: torch.Tensor, draw: int = 0) -> torch.Tensor:
+                if len(images) == len(data):
+                    asked.append(draw)
+                return ask(images, draw)
+
+            made.log_probs = log_probs
+            return made
+
+        world.port.shadows = counting  # type: ignore[method-assign]
+        world.guess(name)
+    assert draws == {"lira": [0], "rmia": [0], "stacked": [0]}
+
+
+def test_rmia_pools_probabilities_and_not_scores() -> None:
+    """Where a fifth of the answers to members is lost, the mean probability says most."""
+    world = make_world(seed=1)
+
+    def lossy(images: torch.Tensor, query: int, answer: object = world.answer_scores) -> torch.Tensor:
+        lost = torch.rand(len(images), generator=torch.Generator().manual_seed(query)) < 0.3
+        said = answer(images, query)  # type: ignore[operator]
+        return torch.where(lost[:, None], torch.full_like(said, 0.1).log_softmax(-1), said)
+
+    world.answer_scores = lossy  # type: ignore[method-assign]
+    found = {q: auc(world.guess(f"rmia[queries={q}]"), world.members) for q in (1, 8)}
+    assert found[8] > found[1] + 0.03
+
+
+def test_gradient_statistics_are_those_of_each_sample_alone() -> None:
+    module = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 3, 3), torch.nn.ReLU(inplace=True), torch.nn.Flatten(), torch.nn.Linear(3 * 36, 10)
+    ).eval()
+    images, labels = torch.rand(300, 1, 8, 8), torch.arange(300) % 10
+    found = gradient_statistics(module, Classes(), images, labels)
+    assert found.shape == (300, 3 + 1 + 2 * 2)
+    assert all(p.grad is None for p in module.parameters())
+    linear = module[3]
+    for n in (0, 7, 299):
+        image = images[n : n + 1].requires_grad_()
+        answer = Classes().answer(module(image))
+        logit = stable_logit(answer, labels[n : n + 1])[0]
+        loss = torch.nn.functional.nll_loss(answer, labels[n : n + 1])
+        slopes = torch.autograd.grad(loss, [image, module[0].weight, linear.bias, linear.weight])
+        norms = [slope.double().norm().log().item() for slope in slopes]
+        assert found[n, 0].item() == pytest.approx(logit.item(), rel=1e-4, abs=1e-5)
+        assert found[n, 3].item() == pytest.approx(norms[0], abs=1e-4)
+        assert found[n, 5].item() >= norms[1] - 1e-4, "a bound"
+        assert found[n, 6].item() == pytest.approx(norms[2], abs=1e-4)
+        assert found[n, 7].item() == pytest.approx(norms[3], abs=1e-4)
+
+
+def test_gradients_do_not_vanish_where_the_model_is_sure() -> None:
+    linear = torch.nn.Linear(4, 2)
+    with torch.no_grad():
+        linear.weight.copy_(torch.tensor([[10.0] * 4, [-10.0] * 4]))
+        linear.bias.zero_()
+    module = torch.nn.Sequential(torch.nn.Flatten(), linear)
+    images, labels = torch.stack([torch.full((1, 2, 2), v) for v in (0.3, 0.4)]), torch.zeros(2).long()
+    found = gradient_statistics(module, Classes(), images, labels)
+    assert torch.nn.functional.cross_entropy(module(images), labels) == 0
+    # The logit grows by 8, and the loss falls by as much in logarithms.
+    assert (found[1, 4] - found[0, 4]).item() == pytest.approx(-8, abs=0.01)
+
+
+def test_layers_are_spread_from_the_first_to_the_last() -> None:
+    layers = [torch.nn.Linear(4, 4) for _ in range(7)]
+    module = torch.nn.Sequential(torch.nn.Flatten(), *layers)
+    for count, width in ((1, 1), (2, 2), (4, 4), (7, 7), (20, 7)):
+        found = gradient_statistics(module, Classes(), torch.rand(3, 1, 2, 2), torch.arange(3), count)
+        assert found.shape == (3, 4 + 2 * width)
+
+
+def test_vote_ratio_matches_a_loop() -> None:
+    generator = torch.Generator().manual_seed(0)
+    target, shadows = (
+        torch.rand(*s, generator=generator, dtype=torch.float64).round() for s in ((5, 3), (6, 5, 3))
+    )
+    inside = torch.rand(6, 5, generator=generator) < 0.5
+    inside[0], inside[1] = True, False
+    found = vote_ratio(target, shadows, inside)
+    for n in range(5):
+        expected = 0.0
+        for q in range(3):
+            shares = []
+            for side in (inside, ~inside):
+                means = [float(shadows[side[:, m], m, q].mean()) for m in range(5)]
+                common = min(max(sum(means) / 5, 0.01), 0.99)
+                count = int(side[:, n].sum())
+                shares.append((count * means[n] + common) / (count + 1))
+            p, r = shares
+            right = float(target[n, q])
+            expected += right * math.log(p / r) + (1 - right) * math.log((1 - p) / (1 - r))
+        assert float(found[n]) == pytest.approx(expected)

@@ -115,7 +115,13 @@ def test_loss_is_l1_plus_dissimilarity_and_has_gradients() -> None:
     assert float(restoration_loss(small, 1 - small)) == pytest.approx(float((1 - 2 * small).abs().mean()))
 
 
-def _train(epochs: int = 2, window: int = 4, lr: float = 2e-3, asked: list[int] | None = None) -> Restorer:
+def _train(
+    epochs: int = 2,
+    window: int = 4,
+    lr: float = 2e-3,
+    asked: list[int] | None = None,
+    budget: int | None = None,
+) -> Restorer:
     images = digits().images[:200]
 
     def pairs(epoch: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -124,7 +130,9 @@ def _train(epochs: int = 2, window: int = 4, lr: float = 2e-3, asked: list[int] 
         return shuffle(images[20:], epoch, window), images[20:]
 
     held = (shuffle(images[:20], 99, window), images[:20])
-    return train_restorer(pairs, held, lambda x: window_means(x, (window, window)), epochs, seed=3, lr=lr)
+    return train_restorer(
+        pairs, held, lambda x: window_means(x, (window, window)), epochs, seed=3, lr=lr, budget=budget
+    )
 
 
 def test_training_repeats_asks_for_new_pairs_and_keeps_the_best_epoch() -> None:
@@ -145,6 +153,24 @@ def test_training_repeats_asks_for_new_pairs_and_keeps_the_best_epoch() -> None:
     restored = first.restore(released)
     for rival in (kept, first.estimate(released), first.prior.expand_as(held)):
         assert (restored - held).square().mean() <= (rival - held).square().mean() * 1.001
+
+
+def test_training_goes_on_while_twice_as_much_is_worth_it() -> None:
+    """Two epochs of 180 images teach little, so that more are worth it."""
+    asked: list[int] = []
+    restorer = _train(2, asked=asked, budget=11)
+    assert asked == list(range(8)), "2, then as many again, then as many again: 16 would be too many"
+    best = [min(restorer.validation[: n + 1]) for n in (2, 4, 8)]
+    fallen = restorer.validation[0] - best[2]
+    assert best[0] - best[1] > 0.06 * (restorer.validation[0] - best[1])
+    assert restorer.stopped == (best[1] - best[2] <= 0.06 * fallen)
+    assert _train(2).losses == restorer.losses[:2]
+
+
+def test_training_stops_where_nothing_is_to_be_gained() -> None:
+    """On images in the clear the estimate is exact."""
+    clear = _train(2, window=1, budget=16)
+    assert (len(clear.losses), clear.stopped) == (4, True)
 
 
 def test_restoring_does_not_depend_on_the_batch() -> None:
@@ -176,6 +202,7 @@ def test_chosen_inputs_ask_the_oracle_alone() -> None:
     world.guess("restoration", "reconstruction")
     assert world.queries == {}
     assert len(world.log["loss"]) == 2
+    assert world.log["stopped"] == [1]
 
 
 def test_too_little_auxiliary_data_is_refused() -> None:
@@ -203,7 +230,7 @@ def _law(window: int, auxiliary: int, epochs: int) -> dict[str, float]:
     selectors = {
         "window mean": "window-mean",
         "mean image": "blind",
-        "restored": f"restoration[epochs={epochs}]",
+        "restored": f"restoration[epochs={epochs},doublings=0]",
     }
     guesses = {name: world.guess(selector, "reconstruction") for name, selector in selectors.items()}
     guesses["protected"] = world.released

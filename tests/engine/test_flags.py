@@ -44,6 +44,17 @@ def test_a_loss_that_still_falls(loss, improving):
     assert flags(log={"loss": loss}) == (("still-improving: loss",) if improving else ())
 
 
+FALLING, FLAT = [5.0, 4.0, 3.0, 2.0, 1.0], [5.0, 1.0, 1.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize("loss", [FALLING, FLAT])
+def test_an_attack_that_looks_at_held_out_data_says_itself_whether_it_was_still_improving(loss):
+    assert flags(log={"loss": loss, "stopped": [1.0]}) == ()
+    assert flags(log={"loss": loss, "stopped": [1.0, 0.0]}) == ("still-improving: loss",)
+    both = {"loss-a": loss, "stopped-a": [0.0], "loss-b": FALLING, "stopped-b": [1.0], "loss-c": FALLING}
+    assert flags(log=both) == ("still-improving: loss-a", "still-improving: loss-c")
+
+
 def test_a_figure_that_the_sample_does_not_resolve():
     none = Figure(value=None, n=9, note="needs more")
     assert flags({**FINE, "tpr-at-1-fpr": none}) == ("unresolved: tpr-at-1-fpr",)

@@ -1,9 +1,13 @@
+from dataclasses import replace
+
 import pytest
 from factory import controls, membership_columns, psnr_columns, result
 
+from privbench.core.records import STILL_IMPROVING
 from privbench.rating.cells import Cells, Pairing
 from privbench.rating.certification import certify, rating_metrics
 from privbench.rating.leakage import oriented
+from privbench.rating.worst_case import rate
 from privbench.stats.bootstrap import lower_bound
 
 GAME = "reconstruction"
@@ -41,6 +45,43 @@ def test_an_attack_that_finds_something_where_nothing_is_is_not_certified():
     assert not found.certified
     assert "beats blind on blackout" in found.reason
     assert found.null == pytest.approx(4, abs=0.01)
+
+
+FLAG = f"{STILL_IMPROVING}: loss"
+
+
+@pytest.mark.parametrize("defense", ["none", "blackout", "vim"])
+def test_an_attack_that_was_still_improving_is_not_certified(defense):
+    results = [*controls(), result("vim", "restoration", psnr_columns(20))]
+    assert only(results).certified
+    flagged = replace_record(results, defense, flags=(FLAG, "constant-guess"))
+    found = only(flagged)
+    assert not found.certified
+    assert found.reason == f"was still improving when its budget was spent on {defense}: give it more"
+    other = replace_record(results, defense, flags=("constant-guess",))
+    assert only(other).certified
+
+
+def test_a_rating_notes_the_attack_that_was_still_improving():
+    results = [
+        *controls(),
+        result("vim", "restoration", psnr_columns(20), flags=(FLAG,)),
+        result("vim", "blind", psnr_columns(10)),
+    ]
+    cells = Cells(results)
+    rating = rate(cells, "vim", GAME, certify(cells, GAME))
+    assert rating.status == "UNRATED"
+    assert "was still improving" in rating.reason
+    assert any("restoration was still improving" in note for note in rating.notes)
+
+
+def replace_record(results, defense, **changes):
+    return [
+        replace(r, record=r.record.model_copy(update=changes))
+        if (r.record.cell.defense, r.record.cell.attack) == (defense, "restoration")
+        else r
+        for r in results
+    ]
 
 
 @pytest.mark.parametrize(
