@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import cast
 
 import torch
 
 from privbench.core import registry
-from privbench.core.errors import DataError, PrivbenchError
+from privbench.core.errors import CannotWrite, DataError, PrivbenchError
 from privbench.core.game import Truth
 from privbench.core.metric import Columns, Metric, ScoringContext
-from privbench.core.records import Figure
+from privbench.core.printable import one_line
+from privbench.core.records import LONGEST_REASON, Figure
+from privbench.core.warned import WARNED, heard
+from privbench.engine.flags import METRIC_FAILED
+from privbench.engine.trace import described, text_of, trace_of
 from privbench.stats.bootstrap import REPLICATES, resample_weights
 
 
 def metrics_of(subject: str, classes: int) -> list[Metric]:
     """All registered metrics of ``subject``, with top-5 accuracy where that says something."""
-    found = [cast("Metric", registry.create("metric", name)) for name in registry.known("metric")]
+    found = [cast("Metric", registry.create("metric", name)) for name in registry.usable("metric")]
     if classes > 10:
         found.append(cast("Metric", registry.create("metric", "accuracy[k=5]")))
     return [metric for metric in found if metric.subject == subject]
@@ -29,39 +33,72 @@ def score(
 ) -> tuple[dict[str, Figure], dict[str, Columns]]:
     """The figure of each metric with its interval, and the columns behind it.
 
-    A metric that cannot be computed gives a figure without a value and a note that says why.
+    A metric that cannot be computed gives a figure without a value and a note that says why; so does one
+    that raises something, and the others are not harmed.
     """
     figures: dict[str, Figure] = {}
     columns: dict[str, Columns] = {}
-    weights: torch.Tensor | None = None
-    for metric in metrics:
-        if reason := metric.unavailable():
-            figures[metric.selector] = Figure(value=None, note=reason)
-            continue
-        try:
-            found = metric.columns(truth, guess, context)
-        except DataError as error:
-            figures[metric.selector] = Figure(value=None, note=str(error))
-            continue
-        # Rounded as they are stored, so that a leaderboard recomputes the same figures.
-        cols = {name: column.float().double() for name, column in found.items()}
-        count = len(next(iter(cols.values())))
-        if weights is None or weights.shape[1] != count:
+    resampled: dict[int, torch.Tensor] = {}
+
+    def weights(count: int) -> torch.Tensor:
+        if count not in resampled:
             clusters = truth.clusters if truth.clusters is not None and len(truth.clusters) == count else None
-            weights = resample_weights(count, clusters, REPLICATES, context.seed)
-        value = float(metric.statistic(cols, torch.ones(1, count, dtype=torch.float64))[0])
-        columns[metric.selector] = cols
-        if not math.isfinite(value):
-            unresolved = metric.unresolved(cols)
-            if unresolved is None:
-                raise PrivbenchError(f"metric {metric.selector} is {value} on finite guesses")
-            figures[metric.selector] = Figure(value=None, n=count, note=unresolved)
-            continue
-        low, high = metric.interval(cols, weights)
-        figures[metric.selector] = Figure(value=value, low=low, high=high, n=count)
-        for name, inside in truth.groups.items():
-            figures[f"{metric.selector} ({name})"] = _of_group(metric, cols, weights, inside, name)
+            resampled[count] = resample_weights(count, clusters, REPLICATES, context.seed)
+        return resampled[count]
+
+    for metric in metrics:
+        name = metric.selector
+        with heard() as warned:
+            try:
+                found, cols = _score_one(metric, truth, guess, context, weights)
+            except DataError as error:
+                found, cols = {name: Figure(value=None, note=str(error))}, None
+            except (CannotWrite, KeyboardInterrupt):
+                raise
+            except BaseException as error:  # noqa: BLE001 - a metric of somebody's may raise anything
+                found, cols = {name: Figure(value=None, note=_failure(metric, error))}, None
+        if cols is not None:
+            columns[name] = cols
+        if (texts := warned.texts()) and name in found:
+            note = "; ".join(filter(None, [found[name].note, f"{WARNED}: {'; '.join(texts)}"]))
+            found[name] = found[name].model_copy(update={"note": note})
+        figures |= found
     return figures, columns
+
+
+def _failure(metric: Metric, error: BaseException) -> str:
+    _, place = trace_of(error, (metric,))
+    told = text_of(error) if isinstance(error, PrivbenchError) else f"{described(error)} ({place})"
+    return one_line(f"{METRIC_FAILED}: {told}", LONGEST_REASON)
+
+
+def _score_one(
+    metric: Metric,
+    truth: Truth,
+    guess: torch.Tensor,
+    context: ScoringContext,
+    weights_of: Callable[[int], torch.Tensor],
+) -> tuple[dict[str, Figure], Columns | None]:
+    """The figures of one metric, those of groups too, and the columns where it could be computed."""
+    name = metric.selector
+    if reason := metric.unavailable():
+        return {name: Figure(value=None, note=reason)}, None
+    found = metric.columns(truth, guess, context)
+    # Rounded as they are stored, so that a leaderboard recomputes the same figures.
+    cols = {column: values.float().double() for column, values in found.items()}
+    count = len(next(iter(cols.values())))
+    weights = weights_of(count)
+    value = float(metric.statistic(cols, torch.ones(1, count, dtype=torch.float64))[0])
+    if not math.isfinite(value):
+        unresolved = metric.unresolved(cols)
+        if unresolved is None:
+            raise PrivbenchError(f"metric {name} is {value} on finite guesses")
+        return {name: Figure(value=None, n=count, note=unresolved)}, cols
+    low, high = metric.interval(cols, weights)
+    figures = {name: Figure(value=value, low=low, high=high, n=count)}
+    for group, inside in truth.groups.items():
+        figures[f"{name} ({group})"] = _of_group(metric, cols, weights, inside, group)
+    return figures, cols
 
 
 def _of_group(

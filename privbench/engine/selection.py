@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias, cast
 
 from privbench.core import registry
@@ -60,7 +60,8 @@ def expand(kind: Kind, given: Iterable[Named]) -> list[Method]:
     for each in given:
         family = families() if kind == "attack" else set()
         if isinstance(each, str) and (each == "all" or each in family):
-            methods = [registry.create(kind, name) for name in registry.names(kind)]
+            broken = registry.unusable(kind)
+            methods = [registry.create(kind, name) for name in registry.names(kind) if name not in broken]
             if each in family:
                 methods = [m for m in methods if each in cast("Attack", m).plays]
         else:
@@ -95,3 +96,19 @@ def _origin(cls: type[Method]) -> str:
         return f"{inspect.getfile(cls)}:{cls.__name__}"
     except (TypeError, OSError):
         return f"the class {cls.__name__}"
+
+
+def left_out(given: Mapping[Kind, Iterable[Named]]) -> tuple[str, ...]:
+    """What of the plugins of ``given`` kinds is not used, and why: a sentence each.
+
+    Of attacks and defenses those count that were asked for, by name or by a group.
+    """
+    told: list[str] = []
+    for kind in registry.KINDS:
+        asked = {each for each in given.get(kind, ()) if isinstance(each, str)}
+        everything = kind not in given or bool(asked & {"all", *families()})
+        unusable = registry.unusable(kind) if everything else {}
+        bare = {parse_selector(each).name for each in asked}
+        hidden = registry.shadowed(kind)
+        told += [*unusable.values(), *(text for name, text in hidden.items() if everything or name in bare)]
+    return tuple(told)

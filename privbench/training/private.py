@@ -92,7 +92,8 @@ def _make_private(
     # and of 105 batches there would be 104, drawn at a rate of 1/105 and accounted at one of 1/104.
     batches = batches_per_epoch(len(job.labels), job.config.batch_size)
     optimizer.expected_batch_size = len(job.labels) / batches
-    loader.batch_sampler.steps = batches
+    sampler: Any = loader.batch_sampler
+    sampler.steps = batches
     optimizer.attach_step_hook(engine.accountant.get_optimizer_hook_fn(sample_rate=1 / batches))
     private_criterion = ghost[0] if ghost else criterion
 
@@ -116,7 +117,7 @@ def _make_private(
         optimizer.step()
         return total
 
-    return step, optimizer, loader.batch_sampler, engine
+    return step, optimizer, sampler, engine
 
 
 def _run(

@@ -122,7 +122,7 @@ def test_an_epoch_agrees_with_a_loop_in_float64_for_odd_sizes(make_job, tiny, mo
         total = clipped_sum(module, job.images[0][batch], job.labels[batch], norm)
         with torch.no_grad():
             for p, step in zip(module.parameters(), total, strict=True):
-                p -= lr * step / (count / batches)
+                p.sub_(lr * step / (count / batches))
     for name, p in module.named_parameters():
         assert torch.allclose(private.weights[name], p.detach(), rtol=1e-9, atol=1e-12)
 

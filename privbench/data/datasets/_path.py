@@ -23,3 +23,7 @@ class PathSource(DatasetSource):
     def location(self) -> Path:
         """The path with ``~`` expanded."""
         return Path(self.path).expanduser()
+
+    def label(self, content: str) -> str:
+        """The path's last part and the start of the hash: ``npz:faces.npz@1a2b3c4d``."""
+        return f"{self.registry_name}:{self.location.resolve().name}@{content[:8]}{self._brackets('path')}"
