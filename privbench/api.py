@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from privbench.core.errors import UserError
+from privbench.core.file_names import folder_named
 from privbench.core.options import Options
 from privbench.core.scale import Scale
 from privbench.core.trainer import silent
 from privbench.engine.device import DeviceName
 from privbench.report.results import Results
+from privbench.store.files import record_paths
 from privbench.suites.execution import execute
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ def run(
     controls: bool = True,
     in_process: bool = False,
     cell_timeout: float | None = None,
+    force: bool = False,
     progress: Callable[[int, int, str], None] = silent,
     **options: Any,
 ) -> Results:
@@ -63,6 +66,7 @@ def run(
         controls: also play what leakage is measured against.
         in_process: run attacks in this process, for a debugger; their records are marked.
         cell_timeout: seconds of its own that an attack may take.
+        force: play every cell again, and use nothing that earlier runs computed.
         progress: called with (cells done, cells in all, the next cell).
         options: what overrides the scale: ``epochs``, ``optimizer``, ``lr``, ``batch_size``,
             ``schedule``, ``augment``, ``images``.
@@ -89,23 +93,29 @@ def run(
         options=Options.create(**options),
         controls=controls,
     )
-    return execute(plan, device, Path(out), in_process, cell_timeout, announce=progress)
+    folder = folder_named(out, "out")
+    return execute(plan, device, folder, in_process, cell_timeout, announce=progress, force=force)
 
 
-def load(folder: Path | str) -> Results:
+def load(folder: Path | str, damaged: Callable[[str], None] | None = None) -> Results:
     """The results below ``folder``, as a run or a leaderboard left them.
+
+    Args:
+        folder: of a run, or its folder of records.
+        damaged: called with what is wrong with each damaged result, which is left out; None raises.
 
     Raises:
         UserError: there are none, or one is damaged.
     """
-    path = Path(folder)
-    if next(path.rglob("records/*/*.json"), None) is None:
+    path = folder_named(folder, "folder")
+    if not record_paths(path.resolve()):
         raise UserError(f"{folder}: no records there. Give a folder that privbench run wrote (--out).")
     from privbench.core.errors import CorruptArtefact
     from privbench.store.results import load_results
 
+    heard = None if damaged is None else lambda error: damaged(str(error))
     try:
-        return Results(load_results(path))
+        return Results(load_results(path, heard))
     except CorruptArtefact as error:
         raise UserError(f"{error}. Delete the file, or run the cell again, then repeat this.") from error
 
@@ -119,6 +129,7 @@ def reproduce(
     seeds: Sequence[int] | None = None,
     cell_timeout: float | None = None,
     in_process: bool = False,
+    force: bool = False,
     progress: Callable[[int, int, str], None] = silent,
     step: Callable[[int, int, str], None] = silent,
     warn: Callable[[str], None] | None = None,
@@ -132,12 +143,13 @@ def reproduce(
 
     return run_suite(
         suite,
-        out=out,
+        out=folder_named(out, "out"),
         device=device,
         scale=scale,
         seeds=seeds,
         cell_timeout=cell_timeout,
         in_process=in_process,
+        force=force,
         progress=progress,
         step=step,
         warn=warn,

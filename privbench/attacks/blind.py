@@ -32,7 +32,7 @@ class Blind(Attack):
     @property
     def plays(self) -> frozenset[str]:
         """Every game that is known, if this configuration is one of its floors."""
-        games = (cast("Game", registry.create("game", name)) for name in registry.known("game"))
+        games = (cast("Game", registry.create("game", name)) for name in registry.usable("game"))
         return frozenset(game.registry_name for game in games if self.selector in game.floors)
 
     def guess(self, view: AdversaryView, challenge: Challenge) -> torch.Tensor:

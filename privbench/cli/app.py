@@ -11,13 +11,13 @@ from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
-from rich.console import Console
 
 import privbench
 from privbench.cli import catalogue, data, doctor, interrupt, leaderboard, reproduce, run, weights
 from privbench.cli.groups import require_command
 from privbench.core.errors import PrivbenchError, UserError
 from privbench.core.method import expected
+from privbench.report.terminal import error_terminal
 
 app = typer.Typer(
     help="privbench: does a visual-privacy defense protect anything?",
@@ -127,7 +127,7 @@ def _sentence(error: Any) -> str:
 
 def _complain(text: str, code: int) -> int:
     with suppress(OSError):
-        Console(stderr=True, highlight=False, soft_wrap=True).print(f"privbench: {text}", markup=False)
+        error_terminal(soft_wrap=True).print(f"privbench: {text}", markup=False)
     return code
 
 

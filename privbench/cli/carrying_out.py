@@ -9,11 +9,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal, TypedDict
 
 import typer
-from rich.console import Console
 
 from privbench.cli.progress import Reporter
 from privbench.core.errors import counted
 from privbench.core.records import dump_record
+from privbench.report.terminal import terminal
 
 if TYPE_CHECKING:
     from privbench.report.results import Results
@@ -73,7 +73,7 @@ def carry_out(
         show(results, reporter)
         seconds = time.perf_counter() - start
         told = f"{counted(len(results), 'cell')} ({sum(reused)} from earlier runs) in {seconds:.0f} s."
-        Console(highlight=False).print(told)
+        terminal().print(told)
     if failed := results.failed:
         reporter.warn(
             f"{counted(len(failed), 'cell')} failed; the records say why. First: {failed[0].reason}"

@@ -6,7 +6,6 @@ import inspect
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 from rich.text import Text
@@ -23,6 +22,7 @@ from privbench.core.selector import parse_selector
 from privbench.core.surface import Surface, implied
 from privbench.core.task import Task
 from privbench.core.threat import described
+from privbench.report.terminal import terminal
 from privbench.suites.reading import SHIPPED, read_suite, shipped
 
 
@@ -75,15 +75,20 @@ def list_methods(
         _list_suites()
         return
     kinds = [_kind(kind, others=("suites",))] if kind else list(registry.KINDS)
-    console = Console()
+    console = terminal(highlight=True)
     for each in kinds:
         last = "threat model" if each in {"attack", "defense", "game", "surface"} else ""
         table = Table(Column("name", no_wrap=True), "what it is", Column(last, overflow="fold"), box=None)
+        broken = registry.unusable(each)
         for name in registry.names(each):
+            if name in broken:
+                continue
             cls = registry.find(each, name)
             table.add_row(name, Text(_summary(cls)), _threat(cls))
         console.print(f"[bold]{each}s[/bold]")
         console.print(table)
+        for text in (*broken.values(), *registry.shadowed(each).values()):
+            console.print(f"note: {text}", markup=False)
         console.print()
 
 
@@ -93,7 +98,7 @@ def _list_suites() -> None:
     for name, path in shipped().items():
         content = read_suite(path).content
         table.add_row(name, Text(content.title), str(len(content.run)), str(len(content.figure)))
-    console = Console(highlight=False)
+    console = terminal()
     console.print(table)
     console.print()
     console.print("privbench reproduce NAME runs one; the files, which also show how to write one, are in")
@@ -125,7 +130,7 @@ def show(
 ) -> None:
     """Show one method: what it does, its threat model, hyperparameters with ranges, and source."""
     cls, given = _find(_kind(kind), name)
-    console = Console(highlight=False)
+    console = terminal()
     console.print(f"[bold]{cls.registry_name}[/bold] ({cls.kind})")
     console.print()
     console.print(_docstring(cls), markup=False)
@@ -166,7 +171,7 @@ def _docstring(cls: type[Method]) -> str:
 
 
 def _metrics(subject: str) -> list[str]:
-    found = ((name, registry.find("metric", name)) for name in registry.names("metric"))
+    found = ((name, registry.find("metric", name)) for name in registry.usable("metric"))
     return [name for name, cls in found if issubclass(cls, Metric) and cls.subject == subject]
 
 

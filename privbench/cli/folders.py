@@ -5,7 +5,22 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+import typer
+
 from privbench.core.errors import UserError
+from privbench.core.file_names import folder_named
+
+
+def folder(text: str) -> Path:
+    """The parser of options that name a folder.
+
+    Raises:
+        BadParameter: the name is empty or cannot be shown.
+    """
+    try:
+        return folder_named(text, "the folder")
+    except UserError as error:
+        raise typer.BadParameter(str(error).rstrip(".")) from None
 
 
 def check_folder(out: Path) -> None:
@@ -22,7 +37,7 @@ def check_folder(out: Path) -> None:
         for each in (folder, *inner):
             with tempfile.TemporaryFile(dir=each):
                 pass
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise UserError(
-            f"--out {out}: {error.strerror or error}. Choose a folder that can be written."
+            f"--out {out}: {getattr(error, 'strerror', None) or error}. Choose a folder that can be written."
         ) from error

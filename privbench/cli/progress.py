@@ -6,7 +6,6 @@ import time
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -15,6 +14,8 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+
+from privbench.report.terminal import error_terminal
 
 _PLAIN_SECONDS = 5.0
 _REUSED_SECONDS = 0.05
@@ -26,7 +27,7 @@ class Reporter:
     """Shows how far a run is: ``announce`` for cells, ``step`` for long work inside a cell."""
 
     def __init__(self, *, quiet: bool) -> None:
-        self._console = Console(stderr=True, highlight=False)
+        self._console = error_terminal()
         self._quiet = quiet
         self._live: Progress | None = None
         self._last = 0.0

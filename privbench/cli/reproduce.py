@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.console import Console
 
 from privbench.cli.carrying_out import Hooks, carry_out
-from privbench.cli.folders import check_folder
+from privbench.cli.folders import check_folder, folder
 from privbench.core.scale import Scale
 from privbench.engine.device import DeviceName, check_device
+from privbench.report.terminal import terminal
 
 if TYPE_CHECKING:
     from privbench.report.results import Results
@@ -23,7 +23,12 @@ def reproduce(
         str, typer.Argument(help="A suite that `privbench list suites` shows, or the path of a TOML file.")
     ],
     out: Annotated[
-        Path, typer.Option(help="Folder of records, cache and pictures, the page and leaderboards.")
+        Path,
+        typer.Option(
+            help="Folder of records, cache and pictures, the page and leaderboards.",
+            parser=folder,
+            metavar="PATH",
+        ),
     ] = Path("runs"),
     seed: Annotated[
         list[int] | None, typer.Option(help="In place of the suite's; repeat for several.")
@@ -43,6 +48,9 @@ def reproduce(
             "--in-process", help="For debugging: attacks run where the truth is; their records are marked."
         ),
     ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Play every cell again and use nothing that earlier runs left.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """Run a suite; write its page, with published figures beside ours, and leaderboards.
@@ -53,7 +61,7 @@ def reproduce(
     check_device(device)
     check_folder(out)
 
-    work = suite_work(suite, out, device, seed, scale, cell_timeout, in_process)
+    work = suite_work(suite, out, device, seed, scale, cell_timeout, in_process, force)
     carry_out(work, lambda *_: print_places(suite, out), quiet=quiet, as_json=False)
 
 
@@ -65,6 +73,7 @@ def suite_work(
     scale: Scale | None,
     cell_timeout: float | None,
     in_process: bool,
+    force: bool,
 ) -> Callable[[Hooks], Results]:
     """What runs a suite; ``seeds`` and ``scale`` are in place of its own."""
 
@@ -79,6 +88,7 @@ def suite_work(
             seeds=seeds or None,
             cell_timeout=cell_timeout,
             in_process=in_process,
+            force=force,
             progress=hooks["announce"],
             step=hooks["step"],
             warn=hooks["warn"],
@@ -93,6 +103,6 @@ def print_places(suite: str | Path, out: Path) -> None:
     from privbench.suites.reading import read_suite
     from privbench.suites.running import page_path
 
-    console = Console(highlight=False)
+    console = terminal()
     console.print(f"page:         {page_path(out, read_suite(suite).name)}", soft_wrap=True)
     console.print(f"leaderboards: {out / 'leaderboards' / 'README.md'}", soft_wrap=True)

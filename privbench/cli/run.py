@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.console import Console
 
 from privbench.cli.carrying_out import FailOn, Hooks, carry_out
 from privbench.cli.dry_run import print_preview
-from privbench.cli.folders import check_folder
+from privbench.cli.folders import check_folder, folder
 from privbench.cli.progress import Reporter
 from privbench.cli.reproduce import print_places, suite_work
 from privbench.core.errors import CannotWrite, UserError
 from privbench.core.options import Options
 from privbench.engine.device import check_device
 from privbench.engine.plan import make_plan
+from privbench.report.terminal import terminal
 
 if TYPE_CHECKING:
     from privbench.report.results import Results
@@ -53,7 +53,9 @@ def run(
     device: Annotated[
         Literal["auto", "cpu", "cuda"], typer.Option(help="auto takes CUDA where there is a GPU.")
     ] = "auto",
-    out: Annotated[Path, typer.Option(help="Folder of records, cache and pictures.")] = Path("runs"),
+    out: Annotated[
+        Path, typer.Option(help="Folder of records, cache and pictures.", parser=folder, metavar="PATH")
+    ] = Path("runs"),
     controls: Annotated[
         bool,
         typer.Option(help="Also run the reference rows that leakage and certification are measured by."),
@@ -75,6 +77,9 @@ def run(
         typer.Option(
             "--in-process", help="For debugging: attacks run where the truth is; their records are marked."
         ),
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Play every cell again and use nothing that earlier runs left.")
     ] = False,
     config: Annotated[
         Path | None,
@@ -107,9 +112,9 @@ def run(
         _refuse_beside_config(context, config)
         check_folder(out)
         of_suite = scale if _is_given(context, "scale") else None
-        work = suite_work(config, out, device, seed, of_suite, cell_timeout, in_process)
         if dry_run:
             raise UserError("--dry-run goes with --defense and --attack, not with --config.")
+        work = suite_work(config, out, device, seed, of_suite, cell_timeout, in_process, force)
         _carry_out(work, out, quiet=quiet, as_json=as_json, fail_on=fail_on)
         if not as_json:
             print_places(config, out)
@@ -144,7 +149,7 @@ def run(
     from privbench.api import execute
 
     _carry_out(
-        lambda hooks: execute(plan, device, out, in_process, cell_timeout, **hooks),
+        lambda hooks: execute(plan, device, out, in_process, cell_timeout, force=force, **hooks),
         out,
         quiet=quiet,
         as_json=as_json,
@@ -153,7 +158,7 @@ def run(
 
 
 _BESIDE_CONFIG = {
-    "config", "seed", "scale", "device", "out", "cell_timeout", "in_process", "quiet", "as_json",
+    "config", "seed", "scale", "device", "out", "cell_timeout", "in_process", "force", "quiet", "as_json",
     "fail_on", "dry_run",
 }  # fmt: skip
 
@@ -196,7 +201,7 @@ def _print(results: Results, out: Path, reporter: Reporter) -> None:
     from privbench.report.figures.roc import write_roc
     from privbench.report.writers.console import print_results
 
-    console = Console(highlight=False)
+    console = terminal()
     print_results(results, console)
     for line in data_notes(results.records):
         console.print(line, soft_wrap=True, markup=False)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from privbench.cli.groups import require_command
 from privbench.cli.progress import Reporter
 from privbench.data import weights
+from privbench.report.terminal import terminal
 
 app = typer.Typer(help="Pretrained weights that some metrics need.")
 
@@ -28,7 +28,7 @@ def list_weights() -> None:
     for file in weights.FILES:
         state = "present" if weights.path(file.name) else f"privbench weights fetch {file.name}"
         table.add_row(file.name, file.used_by, f"{file.size / 2**20:.0f}", file.licence, state)
-    console = Console(highlight=False)
+    console = terminal()
     console.print(table)
     console.print(f"folder: {weights.weights_folder()}", soft_wrap=True)
 
@@ -38,4 +38,4 @@ def fetch(name: Annotated[str, typer.Argument(help="A name that `privbench weigh
     """Download one weight file and check its hash."""
     with Reporter(quiet=False) as reporter:
         path = weights.fetch(name, lambda done, total: reporter.step(done, total, name))
-    Console(highlight=False).print(f"{name}: {path}", soft_wrap=True)
+    terminal().print(f"{name}: {path}", soft_wrap=True)

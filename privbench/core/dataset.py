@@ -55,3 +55,10 @@ class DatasetSource(Method):
     @abstractmethod
     def content_hash(self) -> str:
         """SHA-256 of the files behind the dataset, cheap enough to compute at every start."""
+
+    def label(self, content: str) -> str:
+        """What records and boards call the data; ``content`` is its ``content_hash``.
+
+        The same for the same data wherever they lie, and another one for other data.
+        """
+        return self.selector

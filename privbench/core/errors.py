@@ -41,10 +41,15 @@ class CorruptArtefact(PrivbenchError):
 def unknown(what: str, name: str, choices: Iterable[str]) -> UserError:
     """Build the error for an unknown ``name``, with the nearest of ``choices`` first."""
     known = sorted(choices)
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    near = difflib.get_close_matches(shortened(name), known, n=3, cutoff=0.5)
     hint = f"Did you mean {' or '.join(map(repr, near))}? " if near else ""
     listed = ", ".join(known) if known else "none"
-    return UserError(f"unknown {what} {name!r}. {hint}Choices: {listed}.")
+    return UserError(f"unknown {what} {shortened(name)!r}. {hint}Choices: {listed}.")
+
+
+def shortened(text: str, most: int = 200) -> str:
+    """``text``, or its beginning where it is long."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def counted(number: int, noun: str) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from privbench.core.errors import UserError, unknown
+from privbench.core.errors import UserError, shortened, unknown
 from privbench.core.selector import format_value
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def _why(error: ValidationError) -> str:
     given = found[0]["input"]
     # A parameter of several types fails once for each of them.
     reasons = dict.fromkeys(expected(each) for each in found if each["loc"][0] == field)
-    shown = given if isinstance(given, str) else format_value(given)
+    shown = shortened(given if isinstance(given, str) else format_value(given))
     wanted = " or ".join([reason.removeprefix("expected ") for reason in reasons])
     start = "expected " if all(reason.startswith("expected ") for reason in reasons) else ""
     return f"{field}={shown} is not valid: {start}{wanted}"

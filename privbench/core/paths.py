@@ -7,26 +7,10 @@ import re
 from pathlib import Path
 
 from privbench.core.errors import UserError
+from privbench.core.file_names import user_path
 from privbench.core.selector import Selector, parse_selector
 
 _TAIL = re.compile(r"(?P<path>.+)(?P<params>\[[^\[\]]*=[^\[\]]*\])", re.DOTALL)
-
-
-def expanded(text: str | Path) -> Path:
-    """The path with ``~`` and ``~name`` as home folders.
-
-    Raises:
-        UserError: nobody has that name, or the text can be no path.
-    """
-    if "\0" in str(text):
-        raise UserError(f"{str(text)!r} can be no path: it holds a NUL character.")
-    try:
-        return Path(text).expanduser()
-    except RuntimeError:
-        name = Path(text).parts[0]
-        raise UserError(
-            f"{str(text)!r}: there is no home folder of {name!r}. If that is a folder's name, write ./{text}"
-        ) from None
 
 
 def is_there(path: Path) -> bool:
@@ -53,6 +37,6 @@ def split_path(text: str) -> Selector:
 
 def _exists(text: str) -> bool:
     try:
-        return is_there(expanded(text))
+        return is_there(user_path(text))
     except UserError:
         return False

@@ -9,7 +9,6 @@ plugins are code and run as such.
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import importlib.util
 import inspect
 import pkgutil
@@ -18,9 +17,12 @@ from functools import cache
 from pathlib import Path
 from typing import TypeVar, get_args
 
-from privbench.core.errors import UserError, unknown
+from privbench.core.entry_points import hidden, package, plugins
+from privbench.core.errors import UserError, shortened, unknown
+from privbench.core.file_names import is_file, user_path
 from privbench.core.method import Kind, Method
 from privbench.core.plugin_files import load_file, registered_classes
+from privbench.core.printable import is_printable, one_line
 from privbench.core.selector import Selector, parse_selector
 
 PACKAGES: dict[Kind, str] = {
@@ -43,6 +45,8 @@ _REGISTERED: dict[tuple[Kind, str], type[Method]] = {}
 
 def register(name: str) -> Callable[[M], M]:
     """Class decorator that names a method; in the catalogue the name must be the file's own."""
+    if not is_printable(name) or not name.strip():
+        raise ValueError(f"@register({name!r}): a name is one line of printable characters")
 
     def decorate(cls: M) -> M:
         if not (inspect.isclass(cls) and issubclass(cls, Method)):
@@ -67,19 +71,48 @@ def _catalogue(kind: Kind) -> dict[str, str]:
     return {name.replace("_", "-"): f"{PACKAGES[kind]}.{name}" for name in modules}
 
 
-@cache
-def _plugins(kind: Kind) -> dict[str, importlib.metadata.EntryPoint]:
-    return {e.name: e for e in importlib.metadata.entry_points(group=f"privbench.{kind}s")}
-
-
 def names(kind: Kind) -> list[str]:
     """The names of all methods of ``kind``, in order, without importing any of them."""
-    return sorted({*_catalogue(kind), *_plugins(kind)})
+    return sorted({*_catalogue(kind), *plugins(kind)})
 
 
 def known(kind: Kind) -> list[str]:
     """``names``, and those registered in this process by files from elsewhere, in order."""
     return sorted({*names(kind), *(name for of, name in _REGISTERED if of == kind)})
+
+
+@cache
+def unusable(kind: Kind) -> dict[str, str]:
+    """The plugins of ``kind`` that cannot be used, each with its package and the reason; imports them all."""
+    found = {}
+    for name, entry in plugins(kind).items():
+        if name not in _catalogue(kind):
+            try:
+                find(kind, name)
+            except UserError as error:
+                found[name] = f"{kind} {name!r} of the package {package(entry)} is left out: {error}"
+    return found
+
+
+def usable(kind: Kind) -> list[str]:
+    """``known`` without those that cannot be used."""
+    return [name for name in known(kind) if name not in unusable(kind)]
+
+
+def shadowed(kind: Kind) -> dict[str, str]:
+    """The plugins that another method of their name hides, with a sentence on each; imports nothing."""
+    found = {}
+    for name, entry in plugins(kind).items():
+        behind = hidden(kind, name)
+        front = f"the package {package(entry)}"
+        if name in _catalogue(kind):
+            behind, front = [package(entry), *behind], "privbench itself"
+        if behind:
+            found[name] = (
+                f"{kind} {name!r} is that of {front}; the one of {', '.join(behind)} is shadowed by it and "
+                "is not used"
+            )
+    return found
 
 
 def source_path(kind: Kind, name: str) -> Path | None:
@@ -132,11 +165,15 @@ def _find(kind: Kind, name: str, groups: Collection[str]) -> type[Method]:
             if inspect.isclass(value) and issubclass(value, Method) and value.registry_name == name:
                 return value
         raise UserError(f"{module.__name__} registers no {kind} named {name!r}. Add @register({name!r}).")
-    if name in _plugins(kind):
+    if name in plugins(kind):
+        entry = plugins(kind)[name]
         try:
-            loaded = _plugins(kind)[name].load()
-        except Exception as error:
-            raise UserError(f"the plugin for {kind} {name!r} failed to load: {error!r}.") from error
+            loaded = entry.load()
+        except (Exception, SystemExit) as error:
+            raise UserError(
+                f"the plugin for {kind} {name!r} (package {package(entry)}) failed to load: "
+                f"{one_line(f'{type(error).__name__}: {error}', 500)}."
+            ) from error
         return _checked(kind, loaded, name)
     if (kind, name) in _REGISTERED:
         return _REGISTERED[kind, name]
@@ -193,18 +230,19 @@ def _no_class(kind: Kind, text: str) -> UserError:
             f"{text!r}: {prefix} reads data, and {path!r} is Python code. "
             f"For {_a(kind)} of your own write {path}:ClassName."
         )
-    classes = registered_classes(Path(text).expanduser())
+    classes = registered_classes(user_path(text))
     written = " or ".join(f"{text}:{name}" for name in classes) or f"{text}:ClassName"
-    missing = "" if Path(text).expanduser().is_file() else " (and there is no such file)"
-    return UserError(f"{kind} {text!r} names a file, not a class{missing}. Write {written}.")
+    missing = "" if is_file(user_path(text)) else " (and there is no such file)"
+    return UserError(f"{kind} {shortened(text)!r} names a file, not a class{missing}. Write {written}.")
 
 
 def _from_path(kind: Kind, text: str) -> type[Method]:
     file_name, _, class_name = text.rpartition(":")
-    path = Path(file_name).expanduser().resolve()
-    if not path.is_file():
-        raise UserError(f"no file {file_name!r} for the {kind} {text!r}. Give PATH.py:ClassName.")
-    module = load_file(path)
+    path = user_path(file_name)
+    if not is_file(path):
+        shown = shortened(file_name)
+        raise UserError(f"no file {shown!r} for the {kind} {shortened(text)!r}. Give PATH.py:ClassName.")
+    module = load_file(path.resolve())
     value = getattr(module, class_name, None)
     if value is None:
         own = [n for n, v in vars(module).items() if inspect.isclass(v) and v.__module__ == module.__name__]

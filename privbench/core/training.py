@@ -103,9 +103,11 @@ class TrainedModel:
         seconds: processor time of the optimiser's steps, or wall time on CUDA.
         guarantee: epsilon, delta, sigma, sampling rate, steps, accountant, clipping norm of a
             private run; empty otherwise.
+        warnings: of libraries while it was trained.
     """
 
     weights: dict[str, torch.Tensor]
     losses: tuple[float, ...]
     seconds: float
     guarantee: dict[str, float | str]
+    warnings: tuple[str, ...] = ()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from privbench.core.errors import UserError, unknown
-from privbench.core.paths import expanded
+from privbench.core.file_names import user_path
 from privbench.data import download
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ FILES: tuple[WeightFile, ...] = (
 def weights_folder() -> Path:
     """Where weights are kept: ``PRIVBENCH_WEIGHTS``, or ``~/.cache/privbench/weights``."""
     given = os.environ.get("PRIVBENCH_WEIGHTS")
-    return expanded(given) if given else Path.home() / ".cache" / "privbench" / "weights"
+    return user_path(given) if given else Path.home() / ".cache" / "privbench" / "weights"
 
 
 def find(name: str) -> WeightFile:

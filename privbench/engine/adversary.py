@@ -32,6 +32,7 @@ class Adversary:
 
     Attributes:
         queries: images sent to each oracle so far.
+        warnings: of libraries while models were trained for it.
     """
 
     defender: Defender
@@ -39,6 +40,7 @@ class Adversary:
     attack: Attack
     game: Game
     queries: dict[str, int] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
     _calls: int = 0
 
     @property
@@ -120,7 +122,11 @@ class Adversary:
             done.add(index)
             self.defender.progress(len(done), len(jobs), text)
 
-        return train_many(jobs, self.defender.device, on_done=report)
+        return self._heard(train_many(jobs, self.defender.device, on_done=report))
+
+    def _heard(self, models: list[TrainedModel]) -> list[TrainedModel]:
+        self.warnings += [text for model in models for text in model.warnings]
+        return models
 
     def shadows(self, data: LabelledImages, count: int) -> list[TrainedModel]:
         """Train shadow models of the attacked defense.
@@ -130,7 +136,7 @@ class Adversary:
         """
         if Knowledge.PUBLIC_PRIOR not in self.attack.required_knowledge or count < 1:
             raise UserError(f"{self.attack.selector!r} may not have {count} shadow models")
-        return self.defender.shadows(self.defense, data, count)
+        return self._heard(self.defender.shadows(self.defense, data, count))
 
     def progress(self, done: int, total: int, text: str) -> None:
         """Say how far the attack is."""
@@ -149,7 +155,7 @@ class Adversary:
 def _releasing() -> frozenset[str]:
     from privbench.core import registry
 
-    found = (registry.create("surface", name) for name in registry.known("surface"))
+    found = (registry.create("surface", name) for name in registry.usable("surface"))
     return frozenset(
         s.registry_name for s in found if isinstance(s, Surface) and type(s).release is not Surface.release
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,10 +14,12 @@ from privbench.core.defense import Defense
 from privbench.core.game import Challenge
 from privbench.core.hashing import content_digest, text_hash
 from privbench.core.registry import create
+from privbench.core.warned import once
 from privbench.engine.adversary import Adversary
 from privbench.engine.executors.guess import Executor
 from privbench.engine.keys import cell_key
 from privbench.engine.plan import PlannedCell
+from privbench.engine.provenance import instructions
 from privbench.engine.setting import Setting
 from privbench.store.cache import Cache
 
@@ -31,6 +34,7 @@ class Attempt:
         log: the attack's own.
         seconds: wall time.
         flags: remarks of the executor on how it was run.
+        warnings: of libraries.
     """
 
     guess: torch.Tensor
@@ -38,6 +42,7 @@ class Attempt:
     log: dict[str, list[float]]
     seconds: float
     flags: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
 
 def guess_key(setting: Setting, planned: PlannedCell, challenge: Challenge) -> str:
@@ -60,21 +65,33 @@ def attempt(executor: Executor, adversary: Adversary, challenge: Challenge) -> A
     answer = executor.guess(adversary, challenge)
     guess = adversary.game.check(challenge, answer.guess)
     seconds = time.perf_counter() - start
-    return Attempt(guess, dict(sorted(adversary.queries.items())), answer.log, seconds, executor.flags)
+    queries = dict(sorted(adversary.queries.items()))
+    warned = once([*answer.warnings, *adversary.warnings])
+    return Attempt(guess, queries, answer.log, seconds, executor.flags, warned)
 
 
 def kept_attempt(cache: Cache, key: str, executor: Executor) -> Attempt | None:
     """The attempt that was kept, or None; one with remarks does for an executor with the same alone."""
-    found = cache.load(cache.path("guesses", {"key": key}))
+    path = _path(cache, key)
+    found = cache.load(path)
     if found is None:
         return None
     tensors, note = found
     notes: dict[str, Any] = dict(note)
-    made = Attempt(tensors["guess"], notes["queries"], notes["log"], notes["seconds"], tuple(notes["flags"]))
+    flags, warned = (tuple(notes.get(name, ())) for name in ("flags", "warnings"))
+    try:
+        made = Attempt(tensors["guess"], notes["queries"], notes["log"], notes["seconds"], flags, warned)
+    except KeyError:
+        cache.refuse(path, f"{path} is no guess")
+        return None
     return made if set(made.flags) <= set(executor.flags) else None
 
 
 def keep_attempt(cache: Cache, key: str, made: Attempt) -> None:
     """Keep an attempt: a new metric scores it without another one."""
-    note = {"queries": made.queries, "log": made.log, "seconds": made.seconds, "flags": list(made.flags)}
-    cache.save(cache.path("guesses", {"key": key}), {"guess": made.guess}, note)
+    names = ("queries", "log", "seconds", "flags", "warnings")
+    cache.save(_path(cache, key), {"guess": made.guess}, {name: getattr(made, name) for name in names})
+
+
+def _path(cache: Cache, key: str) -> Path:
+    return cache.path("guesses", {"key": key, "instructions": instructions()})

@@ -11,14 +11,14 @@ from privbench.core.threat import described
 from privbench.engine import seeds
 from privbench.engine.keys import cell_key, code_of, guess_methods, libraries_of
 from privbench.engine.plan import PlannedCell
-from privbench.engine.provenance import device_text, git_state, versions
-from privbench.engine.setting import Setting, content_hash
+from privbench.engine.provenance import device_text, git_state, instructions, versions
+from privbench.engine.setting import Setting, content_hash, dataset_label
 
 
 def cell_of(setting: Setting, planned: PlannedCell) -> Cell:
     """The cell that a planned cell is under ``setting``."""
     return Cell(
-        dataset=setting.source.selector,
+        dataset=dataset_label(setting.source),
         model=setting.model.selector,
         task=setting.task.selector,
         defense=planned.defense.selector,
@@ -64,6 +64,7 @@ def make_record(setting: Setting, planned: PlannedCell, **fields: Any) -> Record
             versions={**versions(), **libraries_of(*methods)},
             git=git_state(),
             device=device_text(setting.device),
+            instructions=instructions(),
         ),
         **fields,
     )

@@ -23,6 +23,7 @@ from privbench.engine import seeds
 from privbench.engine.fit_many import fit_many
 from privbench.engine.fitting import Fit, Progress, Recipe, fit_one, shadow_fit, shadow_seeds
 from privbench.engine.keys import FITTING, code_of, libraries_of
+from privbench.engine.provenance import instructions
 from privbench.engine.setting import Setting
 from privbench.store.cache import Cache
 from privbench.surfaces.features import encoded
@@ -67,6 +68,7 @@ class Defender:
             "defense": defense.selector,
             "code": code_of(*methods, files=FITTING),
             "libraries": libraries_of(*methods, files=FITTING),
+            "instructions": instructions(),
         }
 
     def fit(self, defense: Defense) -> TrainedModel:
@@ -83,7 +85,7 @@ class Defender:
 
         Where one fails, what is left is fitted when it is needed, and the failure told there.
         """
-        missing = [defense for defense in defenses if not self._target_path(defense).exists()]
+        missing = [defense for defense in defenses if not self.cache.has(self._target_path(defense))]
         if len(missing) < 2:
             return
         trained = 0

@@ -10,7 +10,9 @@ import torch
 
 from privbench.core.controls import FLOOR
 from privbench.core.errors import CannotWrite, NotApplicable, PrivbenchError
-from privbench.core.records import Cost
+from privbench.core.printable import one_line
+from privbench.core.records import LONGEST_REASON, Cost
+from privbench.core.warned import WARNED, Heard, heard, once
 from privbench.engine.adversary import Adversary
 from privbench.engine.attempts import attempt, guess_key, keep_attempt, kept_attempt
 from privbench.engine.cases import make_case
@@ -23,7 +25,7 @@ from privbench.engine.plan import PlannedCell
 from privbench.engine.referee import Referee
 from privbench.engine.scoring import metrics_of
 from privbench.engine.setting import Setting
-from privbench.engine.trace import trace_of
+from privbench.engine.trace import described, text_of, trace_of
 from privbench.store.pictures import keep_pictures
 from privbench.store.results import Result
 
@@ -51,28 +53,25 @@ def execute(session: Session, planned: PlannedCell) -> Result:
     if planned.reason is not None:
         return Result(make_record(setting, planned, status="not-applicable", reason=planned.reason))
     try:
-        return _executed(session, planned)
+        with heard() as warned:
+            return _executed(session, planned, warned)
     except (CannotWrite, KeyboardInterrupt):
         # A full disk or Ctrl-C is the run's end, not a property of the cell.
         raise
     except NotApplicable as error:
         return Result(make_record(setting, planned, status="not-applicable", reason=str(error)))
     except AttackFailed as error:
-        return Result(make_record(setting, planned, status="failed", reason=error.text, trace=error.trace))
+        reason = one_line(error.text, LONGEST_REASON)
+        return Result(make_record(setting, planned, status="failed", reason=reason, trace=error.trace))
     except BaseException as error:  # noqa: BLE001
         # A defense may call what exits, or raise what is no Exception: that ends the cell, not the run.
         places, place = trace_of(error, (planned.defense, setting.model, planned.game))
         known = isinstance(error, PrivbenchError)
-        reason = str(error) if known else f"{type(error).__name__}: {error} ({place})"
-        return Result(make_record(setting, planned, status="failed", reason=printable(reason), trace=places))
+        reason = one_line(text_of(error) if known else f"{described(error)} ({place})", LONGEST_REASON)
+        return Result(make_record(setting, planned, status="failed", reason=reason, trace=places))
 
 
-def printable(text: str) -> str:
-    """``text`` with what cannot be encoded written as escapes."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def _executed(session: Session, planned: PlannedCell) -> Result:
+def _executed(session: Session, planned: PlannedCell, warned: Heard) -> Result:
     defender, referee, game = session.defender, session.referee, planned.game
     key = cell_key(session.setting, planned)
     _reset_peak(defender.device)
@@ -94,6 +93,7 @@ def _executed(session: Session, planned: PlannedCell) -> Result:
         pictures = {"original": truth.originals.images, "released": shown, "restored": made.guess}
         keep_pictures(defender.cache.folder / "pictures", key, pictures)
     floor = planned.attack.registry_name == FLOOR
+    texts = [*made.warnings, *deployment.trained.warnings, *warned.texts()]
     record = make_record(
         session.setting,
         planned,
@@ -103,10 +103,14 @@ def _executed(session: Session, planned: PlannedCell) -> Result:
         utility=mine.utility,
         plain_utility=plain.utility,
         release=mine.release,
-        guarantee={k: "inf" if v == math.inf else v for k, v in deployment.trained.guarantee.items()},
+        guarantee={k: _finite(v) for k, v in deployment.trained.guarantee.items()},
         queries=made.queries,
         log=made.log,
-        flags=(*flags_of(metrics, figures, made.guess, made.log, floor=floor), *made.flags),
+        flags=(
+            *flags_of(metrics, figures, made.guess, made.log, floor=floor),
+            *made.flags,
+            *(f"{WARNED}: {text}" for text in once(texts)),
+        ),
         cost=Cost(
             attack_seconds=made.seconds,
             fit_seconds=mine.fit_seconds,
@@ -117,6 +121,11 @@ def _executed(session: Session, planned: PlannedCell) -> Result:
         ),
     )
     return Result(record, columns, truth.clusters, truth.index)
+
+
+def _finite(value: float | str) -> float | str:
+    """JSON has no infinite numbers."""
+    return value if isinstance(value, str) or math.isfinite(value) else str(value)
 
 
 def _reset_peak(device: torch.device) -> None:

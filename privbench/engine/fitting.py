@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -14,6 +14,7 @@ from privbench.core.seeds import derive_seed
 from privbench.core.task import Task
 from privbench.core.trainer import Trainer, silent
 from privbench.core.training import TrainedModel, TrainingConfig, TrainingJob
+from privbench.core.warned import heard, once
 from privbench.training.environment import one_thread
 from privbench.training.train import train
 
@@ -109,5 +110,6 @@ def shadow_fit(defense: Defense, pool: LabelledImages, public: LabelledImages, s
 def fit_one(fit: Fit, recipe: Recipe, progress: Progress = silent) -> TrainedModel:
     """Make one fit; on a CPU on one thread, so that it has the same bytes wherever it runs."""
     trainer = recipe.trainer(fit.seed, fit.keys_seed, progress, "target model")
-    with one_thread(recipe.device):
-        return fit.defense.fit(fit.data, fit.public, trainer)
+    with heard() as warned, one_thread(recipe.device):
+        trained = fit.defense.fit(fit.data, fit.public, trainer)
+    return replace(trained, warnings=once([*trained.warnings, *warned.texts()]))

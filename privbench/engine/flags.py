@@ -10,6 +10,9 @@ from privbench.core.curves import still_falling
 from privbench.core.metric import Metric
 from privbench.core.records import STILL_IMPROVING, Figure
 
+METRIC_FAILED = "failed"
+"""How the note of a figure begins whose metric raised something."""
+
 _CHANCE = {"auc": 0.5, "balanced-accuracy": 0.5}
 
 
@@ -29,6 +32,7 @@ def flags_of(
     others the last fifth of a ``loss`` curve must bring no more than 2% of all that it fell.
     ``constant-guess``: every sample got the same answer (the floor attack is meant to).
     ``unresolved``: a figure was not quoted because the sample is too small.
+    ``metric-failed``: a metric raised something; its figure's note says what.
     """
     flags: list[str] = []
     for name, chance in _CHANCE.items():
@@ -45,4 +49,6 @@ def flags_of(
             flags.append(f"{STILL_IMPROVING}: {name}")
     unresolved = [m.selector for m in metrics if (f := figures.get(m.selector)) and f.value is None and f.n]
     flags += [f"unresolved: {name}" for name in unresolved]
+    failed = [name for name, figure in figures.items() if figure.note.startswith(f"{METRIC_FAILED}: ")]
+    flags += [f"metric-failed: {name}" for name in failed]
     return tuple(flags)

@@ -10,6 +10,7 @@ from privbench.core.training import TrainingJob
 from privbench.engine import seeds
 from privbench.engine.defender import Defender
 from privbench.engine.keys import FITTING, code_of, libraries_of
+from privbench.engine.provenance import instructions
 from privbench.training.modules import load_module
 from privbench.training.predict import answers
 from privbench.training.train import train
@@ -24,6 +25,7 @@ def judge(defender: Defender) -> Callable[[torch.Tensor], torch.Tensor]:
         "part": "judge",
         "code": code_of(*methods, files=files),
         "libraries": libraries_of(*methods, files=files),
+        "instructions": instructions(),
     }
     path = defender.cache.path("judges", identity)
     trained = defender.cache.load_model(path)

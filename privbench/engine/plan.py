@@ -20,7 +20,7 @@ from privbench.core.scale import Scale
 from privbench.core.surface import Surface
 from privbench.core.task import Task
 from privbench.core.threat import Knowledge, why_not
-from privbench.engine.selection import Named, expand, families, method_of, require_own_name
+from privbench.engine.selection import Named, expand, families, left_out, method_of, require_own_name
 
 T = TypeVar("T", bound=Method)
 
@@ -46,6 +46,8 @@ class Plan:
     seeds: tuple[int, ...]
     cells: tuple[PlannedCell, ...]
     options: Options = field(default_factory=Options)
+    left_out: tuple[str, ...] = ()
+    """What is not used of installed plugins, and why."""
 
 
 def make_plan(
@@ -98,7 +100,15 @@ def make_plan(
         if game.registry_name in attack.plays
     ]
     order = tuple(dict.fromkeys(seeds))
-    return Plan(source, chosen_model, chosen_task, scale, order, tuple(cells), options or Options())
+    asked_for: dict[Kind, Sequence[Named]] = {
+        "defense": defenses,
+        "attack": attacks,
+        "dataset": [dataset],
+        "model": [model],
+        "task": [task],
+    }
+    told = left_out(asked_for)
+    return Plan(source, chosen_model, chosen_task, scale, order, tuple(cells), options or Options(), told)
 
 
 def _game(name: str) -> Game:

@@ -13,7 +13,7 @@ from privbench.core.records import Cell
 from privbench.engine.cell_record import cell_of
 from privbench.engine.keys import look_again
 from privbench.engine.plan import Plan
-from privbench.engine.run import finished, unheard
+from privbench.engine.run import finished
 from privbench.engine.setting import Setting
 from privbench.store.results import load_results
 
@@ -47,9 +47,13 @@ def preview(plan: Plan, device: str, out: Path) -> Iterator[Preview]:
         for planned in plan.cells:
             cell = cell_of(setting, planned)
             state: State = "not applicable" if planned.reason else "to run"
-            if not planned.reason and finished(setting, planned, out, (), unheard) is not None:
+            if not planned.reason and finished(setting, planned, out, (), _left) is not None:
                 state = "finished"
             yield Preview(cell, state, _seconds(cell, spent) if state == "to run" else None)
+
+
+def _left(path: Path, error: CorruptArtefact) -> None:
+    """Leave a damaged record where it is: nothing is changed here."""
 
 
 def _spent(out: Path) -> list[tuple[Cell, float]]:

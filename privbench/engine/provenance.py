@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import platform
 import subprocess
 from functools import cache
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import privbench
 
+_LIMITS = ("MKL_ENABLE_INSTRUCTIONS", "MKL_CBWR", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
 _LIBRARIES = ("torch", "torchvision", "numpy", "scikit-learn", "scipy", "opacus")
 
 
@@ -45,6 +47,19 @@ def git_state() -> str:
         return f"{commit}+changes" if ask("status", "--porcelain", "--", ".") else commit
     except (OSError, subprocess.TimeoutExpired):
         return ""
+
+
+@cache
+def instructions() -> str:
+    """The instruction set that torch computes with on the CPU, such as ``AVX512``.
+
+    Sums are rounded in another order with another one, so that models differ under the same seeds. What
+    holds the libraries below torch to fewer instructions is named too.
+    """
+    import torch
+
+    limits = sorted(f"{name}={os.environ[name]}" for name in _LIMITS if os.environ.get(name))
+    return " ".join([torch.backends.cpu.get_cpu_capability(), *limits])
 
 
 def device_text(device: str) -> str:

@@ -10,6 +10,7 @@ from privbench.core.defense import Defense
 from privbench.core.errors import CorruptArtefact, UserError
 from privbench.core.registry import create
 from privbench.core.trainer import silent
+from privbench.core.warned import heard
 from privbench.engine.cell_record import cell_of
 from privbench.engine.defender import Defender
 from privbench.engine.execute import Session, execute, scored_by
@@ -18,9 +19,18 @@ from privbench.engine.fitting import Progress
 from privbench.engine.keys import cell_key, look_again
 from privbench.engine.plan import Plan, PlannedCell
 from privbench.engine.referee import Referee
-from privbench.engine.setting import Setting
+from privbench.engine.setting import Setting, look_at_data_again
 from privbench.store.cache import Cache
-from privbench.store.results import Result, load_result, result_path, save_result
+from privbench.store.files import set_aside
+from privbench.store.results import (
+    Result,
+    finished_before,
+    load_result,
+    result_path,
+    save_result,
+    sealed,
+)
+from privbench.store.sweeping import sweep
 
 Announce = Callable[[int, int, str], None]
 """Called with (cells done, cells in all, the cell about to run)."""
@@ -38,11 +48,15 @@ def run_plan(
     announce: Announce = silent,
     progress: Progress = silent,
     warn: Callable[[str], None] = unheard,
+    *,
+    force: bool = False,
 ) -> Iterator[tuple[Result, bool]]:
     """Execute ``plan`` and yield each result, with whether it was there already.
 
     A finished cell is on disk before the next one starts. A damaged record is named through
-    ``warn`` and made anew; failed cells are tried again.
+    ``warn`` and made anew; failed cells are tried again, and one that fails now does not take the place
+    of its finished record. Unfinished files of killed runs are removed. With ``force`` every cell is played
+    again, and nothing that earlier runs computed is used.
 
     Raises:
         UserError: data, model and a defense do not fit together; nothing of that seed was run.
@@ -50,14 +64,23 @@ def run_plan(
     """
     out = out.resolve()
     look_again()
-    cache = Cache(out / "cache", warn)
+    look_at_data_again()
+    sweep(out)
+    for text in plan.left_out:
+        warn(text)
+    cache = Cache(out / "cache", warn, fresh=force)
     total, done = len(plan.seeds) * len(plan.cells), 0
     said: set[str] = set()
+
+    def damaged(path: Path, error: CorruptArtefact) -> None:
+        warn(f"{error}; the cell will be run again")
+        set_aside(path)
+
     for seed in plan.seeds:
         setting = Setting(plan.source, plan.model, plan.task, seed, plan.scale, device, plan.options)
         defender = Defender(setting, cache, progress)
         session = Session(setting, defender, Referee(defender), executor)
-        found = [finished(setting, cell, out, executor.flags, warn) for cell in plan.cells]
+        found = [None if force else finished(setting, c, out, executor.flags, damaged) for c in plan.cells]
         for text in _data_warnings(setting, found):
             if text not in said:
                 said.add(text)
@@ -71,7 +94,10 @@ def run_plan(
             announce(done, total, f"{planned.defense.selector} × {planned.attack.selector}, seed {seed}")
             result = there
             if result is None:
-                result = execute(session, planned)
+                result = sealed(execute(session, planned))
+                if result.record.status == "failed" and finished_before(out, result.record.cell):
+                    path = result_path(out, result.record.cell)
+                    warn(f"{path} is kept: the cell had finished, and failed now")
                 save_result(out, result)
             done += 1
             yield result, there is not None
@@ -97,7 +123,9 @@ def _prepare(defender: Defender, cells: Sequence[PlannedCell]) -> None:
     needed = {cell.defense.selector: cell.defense for cell in cells if cell.reason is None}
     plain = create("defense", BREAK)
     assert isinstance(plain, Defense)
-    defender.fit_all({**needed, plain.selector: plain}.values() if needed else ())
+    with heard():
+        # What a fit warned of is kept with it.
+        defender.fit_all({**needed, plain.selector: plain}.values() if needed else ())
 
 
 def check(defender: Defender, defense: Defense) -> None:
@@ -107,7 +135,8 @@ def check(defender: Defender, defense: Defense) -> None:
         UserError: they do not.
     """
     try:
-        defender.check(defense)
+        with heard():
+            defender.check(defense)
     except (UserError, KeyboardInterrupt):
         raise
     except BaseException:  # noqa: BLE001, S110
@@ -116,16 +145,23 @@ def check(defender: Defender, defense: Defense) -> None:
 
 
 def finished(
-    setting: Setting, planned: PlannedCell, out: Path, flags: tuple[str, ...], warn: Callable[[str], None]
+    setting: Setting,
+    planned: PlannedCell,
+    out: Path,
+    flags: tuple[str, ...],
+    damaged: Callable[[Path, CorruptArtefact], None],
 ) -> Result | None:
-    """The result of a cell that need not be run again, or None; ``flags`` are those of the executor."""
+    """The result of a cell that need not be run again, or None.
+
+    ``flags`` are those of the executor; ``damaged`` is called with a record that cannot be read.
+    """
     path = result_path(out, cell_of(setting, planned))
     if not path.exists():
         return None
     try:
         result = load_result(path)
     except CorruptArtefact as error:
-        warn(f"{error}; the cell will be run again")
+        damaged(path, error)
         return None
     record = result.record
     if record.status == "failed" or record.key != cell_key(setting, planned):

@@ -5,15 +5,16 @@ from __future__ import annotations
 import inspect
 import re
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias, cast
 
 from privbench.core import registry
 from privbench.core.attack import Attack
 from privbench.core.dataset import DatasetSource
 from privbench.core.errors import UserError
+from privbench.core.file_names import user_path
 from privbench.core.method import Kind, Method
-from privbench.core.paths import expanded, is_there, split_path
+from privbench.core.paths import is_there, split_path
 from privbench.core.selector import parse_selector
 
 Named: TypeAlias = "str | Method | type[Method]"
@@ -63,7 +64,7 @@ def reader_of(text: str) -> str:
     """The selector that reads the folder or file that ``text`` names, with its brackets; empty for none."""
     if text.partition("[")[0] in registry.names("dataset"):
         return ""
-    path = expanded(split_path(text).name)
+    path = user_path(split_path(text).name)
     if is_there(path) and path.is_dir():
         return f"imagefolder:{text}"
     return f"npz:{text}" if path.suffix.lower() == ".npz" else ""
@@ -81,7 +82,8 @@ def expand(kind: Kind, given: Iterable[Named]) -> list[Method]:
     for each in given:
         family = families() if kind == "attack" else set()
         if isinstance(each, str) and (each == "all" or each in family):
-            methods = [registry.create(kind, name) for name in registry.names(kind)]
+            broken = registry.unusable(kind)
+            methods = [registry.create(kind, name) for name in registry.names(kind) if name not in broken]
             if each in family:
                 methods = [m for m in methods if each in cast("Attack", m).plays]
         else:
@@ -116,3 +118,19 @@ def _origin(cls: type[Method]) -> str:
         return f"{inspect.getfile(cls)}:{cls.__name__}"
     except (TypeError, OSError):
         return f"the class {cls.__name__}"
+
+
+def left_out(given: Mapping[Kind, Iterable[Named]]) -> tuple[str, ...]:
+    """What of the plugins of ``given`` kinds is not used, and why: a sentence each.
+
+    Of attacks and defenses those count that were asked for, by name or by a group.
+    """
+    told: list[str] = []
+    for kind in registry.KINDS:
+        asked = {each for each in given.get(kind, ()) if isinstance(each, str)}
+        everything = kind not in given or bool(asked & {"all", *families()})
+        unusable = registry.unusable(kind) if everything else {}
+        bare = {parse_selector(each).name for each in asked}
+        hidden = registry.shadowed(kind)
+        told += [*unusable.values(), *(text for name, text in hidden.items() if everything or name in bare)]
+    return tuple(told)

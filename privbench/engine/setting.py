@@ -52,7 +52,7 @@ class Setting:
 
     def dataset(self) -> Dataset:
         """The loaded dataset, kept in memory for the next call."""
-        return _loaded(self.source)
+        return _loaded(self.source, content_hash(self.source))
 
     @cached_property
     def parts(self) -> Parts:
@@ -87,7 +87,7 @@ class Setting:
     def identity(self) -> dict[str, Any]:
         """What a step's cache key must hold of the setting, beside code and libraries."""
         return {
-            "dataset": self.source.selector,
+            "dataset": dataset_label(self.source),
             "data": content_hash(self.source),
             "model": self.model.selector,
             "task": self.task.selector,
@@ -100,7 +100,7 @@ class Setting:
 
 
 @lru_cache(maxsize=4)
-def _loaded(source: DatasetSource) -> Dataset:
+def _loaded(source: DatasetSource, _content: str) -> Dataset:
     return read(source)
 
 
@@ -108,3 +108,13 @@ def _loaded(source: DatasetSource) -> Dataset:
 def content_hash(source: DatasetSource) -> str:
     """The dataset's own hash of its files."""
     return source.content_hash()
+
+
+def dataset_label(source: DatasetSource) -> str:
+    """What records and boards call the data."""
+    return source.label(content_hash(source))
+
+
+def look_at_data_again() -> None:
+    """Forget what datasets held: their files may have changed since, in a notebook's process too."""
+    content_hash.cache_clear()

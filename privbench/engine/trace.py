@@ -17,6 +17,19 @@ _KEPT = 20
 _REMOTE_LINE = re.compile(r'^  File "(.+)", line (\d+), in (.+)$', re.MULTILINE)
 
 
+def text_of(error: BaseException) -> str:
+    """The error's text; what a plugin raises may fail to have one."""
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001
+        return "(an error whose text cannot be made)"
+
+
+def described(error: BaseException) -> str:
+    """``ValueError: too large``."""
+    return f"{type(error).__name__}: {text_of(error)}"
+
+
 def trace_of(error: BaseException, methods: Iterable[Method]) -> tuple[tuple[str, ...], str]:
     """Where ``error`` was raised.
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from privbench.core.controls import CONTROLS, NULL
 from privbench.core.file_names import slug
 from privbench.core.hashing import text_hash
-from privbench.core.records import Record
+from privbench.core.records import Record, content_hash
 from privbench.rating.cell_rows import CellRow, cell_row
 from privbench.rating.cells import Cells
 from privbench.rating.certification import Certificate, certify
@@ -17,6 +17,7 @@ from privbench.rating.defense_rows import DefenseRow, defense_row
 from privbench.rating.grouping import BoardKey, by_board
 from privbench.rating.metric_lookup import metric_order
 from privbench.rating.ranking import marks, rank_order, ranks
+from privbench.rating.remarks import remarks
 from privbench.rating.scales import MetricScale, metric_scales
 from privbench.rating.verdict import resolution, verdicts
 from privbench.rating.worst_case import rate
@@ -59,8 +60,16 @@ class Board:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over the keys of all records, 16 hexadecimal digits."""
-        return text_hash("\n".join(sorted(r.key for r in self.records)), 16)
+        """SHA-256 over the content of all records, 16 hexadecimal digits.
+
+        It holds what must repeat when the cells are run again, and not what they took and where.
+        """
+        return text_hash("\n".join(sorted(map(content_hash, self.records))), 16)
+
+    @property
+    def remarks(self) -> list[str]:
+        """What a reader must know of the records: what they mix, and what is missing."""
+        return remarks(self.records)
 
 
 def make_boards(results: Iterable[Result]) -> list[Board]:

@@ -117,9 +117,16 @@ class Cells:
             if not metric.rates:  # it keeps the figures of its record
                 return
             raise DataError(
-                f"{result.record.key} has no column {missing} of {name}: it was scored by another version. "
+                f"{result.place} has no column {missing} of {name}: it was scored by another version. "
                 "Run it again."
             ) from missing
+        except Exception as error:
+            if not metric.rates:
+                return
+            raise DataError(
+                f"{name} cannot be computed of {result.place}: {type(error).__name__}. Run it again, or "
+                "repair the metric."
+            ) from error
         if draws.units.too_few:
             self.too_few[pairing.game] = draws.units.too_few
             return

@@ -42,7 +42,7 @@ class SharedChallenge:
             fits = fits and _same(result.clusters, _rows(self._clusters, index))
         if not (fits and _same_data(result, self._known)):
             raise DataError(
-                f"{self._known.record.key} and {result.record.key} were scored on different challenges "
+                f"{self._known.place} and {result.place} were scored on different challenges "
                 f"({self._game}, seed {self._seed}: {self._count} and {count} samples, or other data, split "
                 "or identities). They cannot stand on one board: run them again on the same data "
                 "with the same version."

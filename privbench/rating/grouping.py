@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from privbench.core.errors import DataError
 from privbench.core.file_names import slug
 from privbench.core.records import Record
 from privbench.core.scale import Scale
+from privbench.rating.agreement import agreed
 
 if TYPE_CHECKING:
     from privbench.store.results import Result
@@ -48,23 +48,13 @@ def by_board(results: Iterable[Result]) -> dict[BoardKey, list[Result]]:
     """Results by board, boards and results in the order of their names.
 
     Raises:
-        DataError: two different results claim the same cell.
+        DataError: different results claim the same cell.
     """
-    seen: dict[str, Result] = {}
+    cells: dict[tuple[int, str], list[Result]] = defaultdict(list)
+    for result in results:
+        cells[result.record.protocol_version, result.record.cell.model_dump_json()].append(result)
     groups: dict[BoardKey, list[Result]] = defaultdict(list)
-    for result in sorted(results, key=lambda r: (r.record.cell.model_dump_json(), r.record.key)):
-        record = result.record
-        name = f"{record.protocol_version}{record.cell.model_dump_json()}"
-        other = seen.get(name)
-        if other is not None:
-            if other.record.key == record.key:
-                continue
-            cell = record.cell
-            raise DataError(
-                f"two results for one cell: {cell.attack} on {cell.defense}, {cell.game}, seed {cell.seed}, "
-                f"{cell.dataset} ({other.record.key} and {record.key}). They were made with different code "
-                "or settings. Remove the file of the outdated one and try again."
-            )
-        seen[name] = result
-        groups[BoardKey.of(record)].append(result)
+    for _, found in sorted(cells.items(), key=lambda item: (item[0][1], item[0][0])):
+        result = agreed(found)
+        groups[BoardKey.of(result.record)].append(result)
     return dict(sorted(groups.items()))

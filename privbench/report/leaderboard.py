@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from privbench.core.errors import UserError
 from privbench.core.seeds import seed_list
 from privbench.rating.board import Board, make_boards
 from privbench.report.figures.pareto import write_pareto
@@ -23,9 +24,12 @@ def write_leaderboards(results: Iterable[Result], out: Path) -> list[Path]:
     """Write all boards of ``results`` to ``out``; return the files, the index last.
 
     Raises:
+        UserError: there are no results.
         DataError: results contradict each other (two for one cell, different challenges).
     """
     boards = make_boards(results)
+    if not boards:
+        raise UserError("there are no results to make a leaderboard of. Run something first: privbench run.")
     written: list[Path] = []
     for board in boards:
         texts = {

@@ -69,6 +69,22 @@ class Results(Sequence["Result"]):
 
         return make_boards(self)
 
+    @property
+    def remarks(self) -> list[str]:
+        """What the records mix, and which are missing, by board; cheap, as nothing is rated.
+
+        Raises:
+            DataError: results contradict each other.
+        """
+        from privbench.rating.grouping import by_board
+        from privbench.rating.remarks import remarks
+
+        return [
+            f"{key.dataset}, {key.model}, {key.scale}: {text}"
+            for key, found in by_board(self).items()
+            for text in remarks([result.record for result in found])
+        ]
+
     def to_pandas(self) -> pd.DataFrame:
         """A row for each cell and metric: the cell, status, value, interval, and what the attack cost."""
         import pandas as pd
@@ -86,12 +102,11 @@ class Results(Sequence["Result"]):
         """What ``privbench run`` prints, as text of ``width`` columns."""
         import io
 
-        from rich.console import Console
-
+        from privbench.report.terminal import terminal
         from privbench.report.writers.console import print_results
 
         out = io.StringIO()
-        print_results(self, Console(file=out, width=width, highlight=False))
+        print_results(self, terminal(file=out, width=width))
         return out.getvalue()
 
     def leaderboard(self, out: Path | str) -> list[Path]:

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Mapping
 
+from privbench.core.printable import printable
 from privbench.core.records import Figure
 from privbench.stats.bootstrap import Interval
 
@@ -49,8 +50,8 @@ def spread(value: Figure | Interval | None) -> str:
 
 
 def flat(text: str) -> str:
-    """``text`` on one line."""
-    return " ".join(text.split())
+    """``text`` on one line, without control characters."""
+    return printable(" ".join(text.split()))
 
 
 def escape(text: str) -> str:

@@ -27,6 +27,7 @@ def execute(
     step: Callable[[int, int, str], None] = silent,
     warn: Callable[[str], None] | None = None,
     done: Callable[[Result, bool], None] | None = None,
+    force: bool = False,
 ) -> Results:
     """Execute a plan; see ``run``. ``done`` hears of each result and whether it was there already."""
     from privbench.engine.device import resolve_device
@@ -34,10 +35,18 @@ def execute(
     from privbench.engine.run import run_plan
 
     found = []
+    unsaid: list[str] = []
     with executor(in_process=in_process, timeout=cell_timeout) as chosen:
-        played = run_plan(plan, resolve_device(device), out, chosen, announce, step, warn or warnings.warn)
-        for result, was_there in played:
-            found.append(result)
-            if done is not None:
-                done(result, was_there)
+        played = run_plan(
+            plan, resolve_device(device), out, chosen, announce, step, warn or unsaid.append, force=force
+        )
+        try:
+            for result, was_there in played:
+                found.append(result)
+                if done is not None:
+                    done(result, was_there)
+        finally:
+            # Only now: what is warned of inside a cell is kept for its record.
+            for text in unsaid:
+                warnings.warn(text, stacklevel=2)
     return Results(found)

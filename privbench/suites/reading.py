@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from privbench.core.errors import UserError, unknown
+from privbench.core.errors import CorruptArtefact, UserError, shortened, unknown
+from privbench.core.file_names import user_path
 from privbench.core.method import expected
+from privbench.core.printable import one_line, printable
 from privbench.core.selector import format_value
+from privbench.store.files import read_bounded
 from privbench.suites.places import place_of
 from privbench.suites.suite_file import FigureTable, RunTable, SuiteFile
 
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 SHIPPED = Path(__file__).parent
+_LARGEST = 2**22
+"""Bytes of the largest file that is read."""
 
 _TABLES: dict[str, type[RunTable | FigureTable]] = {
     "defaults": RunTable,
@@ -56,18 +61,18 @@ def read_suite(suite: str | Path) -> Suite:
         UserError: there is none, or its text is not TOML or not a suite; file and key are named.
     """
     named = shipped().get(suite) if isinstance(suite, str) else None
-    path = named or Path(suite).expanduser()
+    path = named or user_path(str(suite))
     if path.suffix != ".toml":
         raise UserError(f"{unknown('suite', str(suite), shipped())} Or give the path of a .toml file.")
     file = path.name if named else str(suite)
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{file} is not TOML: {error}. See https://toml.io.") from None
-    except OSError as error:
-        raise UserError(
-            f"{file}: {error.strerror or error}. Give a file, or a shipped suite: {', '.join(shipped())}."
-        ) from None
+        content = tomllib.loads(read_bounded(path, _LARGEST).decode("utf-8"))
+    except RecursionError:
+        raise UserError(f"{file} is not TOML: it is nested too deeply. See https://toml.io.") from None
+    except ValueError as error:
+        raise UserError(f"{file} is not TOML: {one_line(str(error), 300)}. See https://toml.io.") from None
+    except CorruptArtefact as error:
+        raise UserError(f"{error}. Give a file, or a shipped suite: {', '.join(shipped())}.") from None
     try:
         return Suite(path.stem, file, SuiteFile.model_validate(content))
     except ValidationError as error:
@@ -94,7 +99,9 @@ def _told(file: str, error: ValidationError) -> str:
     if key in {"run", "figure"} and isinstance(detail["input"], dict):
         return f"{place}: [{key}] may stand several times. Write [[{key}]]."
     given = detail["input"]
-    shown = format_value(given) if isinstance(given, (bool, int, float)) else repr(given)
+    shown = shortened(
+        printable(format_value(given) if isinstance(given, (bool, int, float)) else repr(given))
+    )
     return f"{place}, {key}: {shown} is not valid: {_reason(detail)}."
 
 

@@ -31,6 +31,7 @@ def run_suite(
     seeds: Sequence[int] | None = None,
     cell_timeout: float | None = None,
     in_process: bool = False,
+    force: bool = False,
     progress: Progress = silent,
     step: Progress = silent,
     warn: Callable[[str], None] | None = None,
@@ -51,6 +52,7 @@ def run_suite(
         seeds: in place of the file's, for all runs.
         cell_timeout: seconds of its own that an attack may take.
         in_process: run attacks in this process, for a debugger; their records are marked.
+        force: play every cell again, and use nothing that earlier runs computed.
         progress: called with (cells done, cells in all runs, the next cell).
         step: called with (steps done, steps in all, what is done) for long work inside a cell.
         warn: called with what must be seen; by default a Python warning.
@@ -80,6 +82,7 @@ def run_suite(
                 step=step,
                 warn=warn,
                 done=done,
+                force=force,
             )
         played.append(results)
     once = {r.record.cell.model_dump_json(): r for results in played for r in results}

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import cast
 
+from privbench.core.dataset import DatasetSource
 from privbench.core.errors import UserError, unknown
 from privbench.core.game import Game
 from privbench.core.metric import Metric
 from privbench.core.records import PROTOCOL_VERSION
 from privbench.core.task import Task
+from privbench.engine.setting import dataset_label
 from privbench.rating.cells import Pairing
 from privbench.rating.grouping import BoardKey
 from privbench.suites.places import method_at
@@ -48,7 +50,8 @@ def target_of(place: str, figure: FigureTable) -> Target:
         method_at(place, kind, getattr(figure, kind)) for kind in ("dataset", "model", "task", "defense")
     )
     options = str(figure.options)
-    board = BoardKey(dataset.selector, model.selector, figure.scale, PROTOCOL_VERSION, task.selector, options)
+    name = dataset_label(cast("DatasetSource", dataset))
+    board = BoardKey(name, model.selector, figure.scale, PROTOCOL_VERSION, task.selector, options)
     part, colon, name = figure.metric.partition(":")
     if colon and part in PARTS:
         if figure.attack is not None or figure.game is not None:

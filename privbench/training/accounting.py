@@ -12,6 +12,7 @@ import math
 import warnings
 from collections.abc import Iterator
 
+import numpy as np
 import scipy.optimize
 from opacus.accountants import PRVAccountant, RDPAccountant
 from opacus.accountants.utils import get_noise_multiplier
@@ -91,7 +92,9 @@ def spent(sigma: float, rate: float, steps: int, delta: float, accountant: str) 
             return by_rdp, by_rdp, "rdp"
         prv = PRVAccountant()
         prv.history = history
-        epsilon = float(prv.get_epsilon(delta=delta, eps_error=max(0.01, by_rdp / 1000)))
+        # At rate 1 it takes the logarithm of 0, which is right there, and would say so.
+        with np.errstate(divide="ignore"):
+            epsilon = float(prv.get_epsilon(delta=delta, eps_error=max(0.01, by_rdp / 1000)))
     return epsilon, by_rdp, "prv"
 
 

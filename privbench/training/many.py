@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Literal
 
 import torch
 
 from privbench.core.errors import UserError
 from privbench.core.training import TrainedModel, TrainingJob
+from privbench.core.warned import heard
 from privbench.training.plan import check_job
 from privbench.training.train import train
 
@@ -64,7 +66,9 @@ def train_many(
     elif chosen == "batched":
         from privbench.training.batched import train_batched
 
-        for index in train_batched(jobs, device, done):
+        with heard() as warned:
+            left = train_batched(jobs, device, lambda k, m: done(k, replace(m, warnings=warned.texts())))
+        for index in left:
             done(index, train(jobs[index], device))
     else:
         for index, job in enumerate(jobs):

@@ -27,7 +27,7 @@ from privbench.training.environment import clock
 from privbench.training.modules import final_weights, prepare_module
 from privbench.training.optimizers import make_torch_optimizer, set_rate
 from privbench.training.per_sample import check_private
-from privbench.training.plan import diverged, generator_for, learning_rates, total_steps
+from privbench.training.plan import batches_per_epoch, diverged, generator_for, learning_rates, total_steps
 
 
 def train_private(
@@ -88,6 +88,13 @@ def _make_private(
         noise_generator=torch.Generator(device).manual_seed(derive_seed(job.seed, "noise")),
         grad_sample_mode=privacy.mode,
     )
+    # Opacus rounds these down, in floating point: 98 samples in 49 batches would be divided by 1, not 2,
+    # and of 105 batches there would be 104, drawn at a rate of 1/105 and accounted at one of 1/104.
+    batches = batches_per_epoch(len(job.labels), job.config.batch_size)
+    optimizer.expected_batch_size = len(job.labels) / batches
+    sampler: Any = loader.batch_sampler
+    sampler.steps = batches
+    optimizer.attach_step_hook(engine.accountant.get_optimizer_hook_fn(sample_rate=1 / batches))
     private_criterion = ghost[0] if ghost else criterion
 
     def step(images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -110,7 +117,7 @@ def _make_private(
         optimizer.step()
         return total
 
-    return step, optimizer, loader.batch_sampler, engine
+    return step, optimizer, sampler, engine
 
 
 def _run(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from privbench.core.training import TrainedModel, TrainingJob
+from privbench.core.warned import heard
 from privbench.training.environment import one_thread, seeded
 from privbench.training.loop import OnEpoch, train_plainly
 from privbench.training.plan import check_job
@@ -29,10 +32,15 @@ def train(job: TrainingJob, device: torch.device | str, on_epoch: OnEpoch | None
     """
     check_job(job)
     device = torch.device(device)
-    with one_thread(device), seeded(job.seed, device):
-        if job.privacy is not None:
-            # Opacus takes seconds to import.
-            from privbench.training.private import train_private
+    with heard() as warned, one_thread(device), seeded(job.seed, device):
+        trained = _trained(job, device, on_epoch)
+    return replace(trained, warnings=warned.texts())
 
-            return train_private(job, device, on_epoch)
-        return train_plainly(job, device, on_epoch)
+
+def _trained(job: TrainingJob, device: torch.device, on_epoch: OnEpoch | None) -> TrainedModel:
+    if job.privacy is not None:
+        # Opacus takes seconds to import.
+        from privbench.training.private import train_private
+
+        return train_private(job, device, on_epoch)
+    return train_plainly(job, device, on_epoch)

@@ -2,10 +2,13 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from privbench.core.errors import UserError
+from privbench.core.records import content_hash
 from privbench.engine import execute as execute_module
+from privbench.engine import run as run_module
 from privbench.engine.executors.guess import AttackFailed
 from privbench.engine.executors.in_process import InProcess
 from privbench.engine.plan import make_plan
@@ -95,6 +98,66 @@ def test_failed_cells_are_tried_again(plan, tmp_path):
         ("failed", "no luck")
     ]
     assert [(r.status, reused) for r, reused in play(plan, tmp_path, Counting())] == [("ok", False)]
+
+
+def test_a_finished_record_is_not_overwritten_by_a_failed_one(plan, done, monkeypatch):
+    path = result_path(done, play(plan, done, Counting())[0][0].cell)
+    before, columns = path.read_bytes(), path.with_suffix(".safetensors").read_bytes()
+    monkeypatch.setattr(run_module, "cell_key", lambda *_: "of edited code")
+    heard = []
+    failed = [r for r, _ in run_plan(plan, "cpu", done, Counting(fails=True), warn=heard.append, force=True)]
+    assert {r.record.status for r in failed} == {"failed"}
+    assert (path.read_bytes(), path.with_suffix(".safetensors").read_bytes()) == (before, columns)
+    assert any(str(path) in text and "is kept" in text for text in heard)
+    monkeypatch.undo()
+    assert [reused for _, reused in play(plan, done, Counting())] == [True] * len(plan.cells)
+
+
+def test_force_plays_every_cell_again_and_gives_the_same(plan, done):
+    before, executor = play(plan, done, Counting()), Counting()
+    again = [
+        (r.record, reused)
+        for r, reused in run_plan(plan, "cpu", done, executor, warn=pytest.fail, force=True)
+    ]
+    assert sorted(executor.played) == sorted(cell.attack.selector for cell in plan.cells)
+    assert [reused for _, reused in again] == [False] * len(plan.cells)
+    for (old, _), (new, _) in zip(before, again, strict=True):
+        assert content_hash(old) == content_hash(new)
+
+
+def test_unfinished_files_of_a_killed_run_are_gone_after_the_next(plan, done):
+    left = [done / "records" / ".tmp-x.json", done / "cache" / "targets" / ".tmp-y.safetensors"]
+    for path in left:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("{")
+    play(plan, done, Counting())
+    assert not any(path.exists() for path in left)
+
+
+def test_a_folder_in_the_place_of_a_record_is_moved_aside(plan, done):
+    path = result_path(done, play(plan, done, Counting())[0][0].cell)
+    path.unlink()
+    path.mkdir()
+    (path / "mine.txt").write_text("kept")
+    heard = []
+    play(plan, done, Counting(), heard.append)
+    assert len(heard) == 1
+    assert "is a folder" in heard[0]
+    assert path.is_file()
+    assert (path.with_name(f"{path.name}.aside") / "mine.txt").read_text() == "kept"
+
+
+def test_data_that_changed_are_read_again(tmp_path):
+    file, rng = tmp_path / "mine.npz", np.random.default_rng(0)
+    names = set()
+    for shift in (0, 100):
+        images = (rng.random((400, 16, 16)) * 100 + shift).astype(np.uint8)
+        np.savez(file, images=images, labels=np.arange(400) % 2)
+        again = make_plan(["pixelate"], ["window-mean"], f"npz:{file}", "mlp", scale="smoke", controls=False)
+        ((record, reused),) = play(again, tmp_path / "out", Counting())
+        names.add((record.cell.dataset, record.provenance.hashes["dataset"]))
+        assert not reused
+    assert len(names) == 2
 
 
 def test_seeds_are_cells_of_their_own(plan, done):

@@ -1,10 +1,13 @@
+import warnings
+
 import pytest
 import torch
 
-from privbench.core.errors import PrivbenchError
+from privbench.core.errors import CannotWrite
 from privbench.core.game import Truth
 from privbench.core.metric import MeanMetric, ScoringContext
 from privbench.core.registry import create
+from privbench.engine.flags import flags_of
 from privbench.engine.scoring import metrics_of, score
 
 CONTEXT = ScoringContext(torch.device("cpu"))
@@ -54,9 +57,62 @@ def test_what_cannot_be_computed_says_why():
     assert set(columns) == {"tpr-at-1-fpr"}
 
 
-def test_no_number_from_finite_guesses_is_an_error():
-    with pytest.raises(PrivbenchError, match="metric given is not a number"):
-        score([Given()], TRUTH, GUESS * torch.nan, CONTEXT)
+def test_no_number_from_finite_guesses_is_a_failure_of_the_metric():
+    figures, columns = score([Given()], TRUTH, GUESS * torch.nan, CONTEXT)
+    assert figures["given"].note == "failed: metric given is not a number on finite guesses"
+    assert (figures["given"].value, columns) == (None, {})
+
+
+class Raises(Given):
+    """Raises what it is told to, after a warning."""
+
+    registry_name = "raises"
+    what: str = "ValueError"
+
+    def values(self, truth, guess, context):
+        warnings.warn("slow\nand more", stacklevel=1)
+        if self.what:
+            raise {"ValueError": ValueError("too\x1b[2J bad"), "SystemExit": SystemExit(3)}[self.what]
+        return guess
+
+
+@pytest.mark.parametrize("what", ["ValueError", "SystemExit"])
+def test_a_metric_that_raises_costs_only_that_metric(what):
+    figures, columns = score([Raises(what=what), Given()], TRUTH, GUESS, CONTEXT)
+    alone, _ = score([Given()], TRUTH, GUESS, CONTEXT)
+    assert figures["given"] == alone["given"]
+    assert set(columns) == {"given"}
+    name = Raises(what=what).selector
+    assert figures[name].value is None
+    assert figures[name].note.startswith(f"failed: {what}: ")
+    assert "test_scoring.py:" in figures[name].note
+    assert "\x1b" not in figures[name].note
+    flags = flags_of([Raises(what=what), Given()], figures, GUESS, {}, floor=False)
+    assert f"metric-failed: {name}" in flags
+
+
+def test_a_full_disk_and_an_interrupt_are_no_failures_of_a_metric():
+    for error in (KeyboardInterrupt, CannotWrite):
+        with pytest.raises(error):
+            score([Interrupted(error)], TRUTH, GUESS, CONTEXT)
+
+
+def Interrupted(error):
+    class Metric(Given):
+        registry_name = "interrupted"
+
+        def values(self, truth, guess, context):
+            raise error("x")
+
+    return Metric()
+
+
+def test_what_libraries_warn_of_while_a_metric_is_computed_is_a_note(recwarn):
+    figures, _ = score([Raises(what="")], TRUTH, GUESS, CONTEXT)
+    (figure,) = figures.values()
+    assert figure.value is not None
+    assert figure.note == "warned: UserWarning: slow"
+    assert not recwarn.list
 
 
 def test_whole_identities_are_resampled():

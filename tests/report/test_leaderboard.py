@@ -7,10 +7,10 @@ import pytest
 import torch
 from factory import controls, defended, membership_columns, psnr_columns, result
 
-from privbench.core.errors import CorruptArtefact, DataError
+from privbench.core.errors import CorruptArtefact, DataError, UserError
 from privbench.rating.board import make_boards
 from privbench.report.leaderboard import write_leaderboards
-from privbench.store.results import load_results, save_result
+from privbench.store.results import load_results, save_result, sealed
 
 NASTY = "./mine|odd.py:My_Attack"
 
@@ -53,7 +53,7 @@ def contents(folder):
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
     out = tmp_path_factory.mktemp("boards")
-    paths = write_leaderboards(full(), out)
+    paths = write_leaderboards(map(sealed, full()), out)
     return out, paths
 
 
@@ -64,7 +64,7 @@ def test_files(written):
 
 
 def test_same_results_in_any_order_give_the_same_bytes(written, tmp_path):
-    shuffled = full()
+    shuffled = [*map(sealed, full())]
     random.Random(1).shuffle(shuffled)
     write_leaderboards([*shuffled, shuffled[0]], tmp_path)
     assert contents(tmp_path) == contents(written[0])
@@ -203,7 +203,9 @@ def test_two_boards_of_one_dataset_do_not_overwrite_each_other(tmp_path):
 
 
 def test_nothing_at_all(tmp_path):
-    assert [p.name for p in write_leaderboards([], tmp_path)] == ["README.md"]
+    with pytest.raises(UserError, match="there are no results"):
+        write_leaderboards([], tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_figures_of_metrics_that_are_not_installed_are_shown(tmp_path):

@@ -1,4 +1,4 @@
-from privbench.report.text import code, escape, exact, number
+from privbench.report.text import code, escape, exact, flat, number
 
 
 def test_numbers():
@@ -16,3 +16,8 @@ def test_numbers():
 def test_escapes():
     assert escape("a|b\n<i>_x_") == r"a\|b &lt;i&gt;\_x\_"
     assert code("a`b|c") == "`` a`b\\|c ``"
+
+
+def test_no_control_character_is_on_a_page():
+    for form in (flat, escape, code):
+        assert "\x1b" not in form("a\x1b[2J\x9bb")

@@ -3,7 +3,7 @@ from dataclasses import replace
 import torch
 
 from privbench.core.records import Cell, Figure, Provenance, Record
-from privbench.store.results import Result, load_results, save_result
+from privbench.store.results import Result, load_results, save_result, sealed
 
 
 def finished() -> Result:
@@ -17,7 +17,12 @@ def finished() -> Result:
         scale="smoke",
     )
     provenance = Provenance(config={}, seeds={}, hashes={}, versions={}, git="", device="cpu")
-    columns = {"auc": {"score": torch.rand(4).double(), "member": torch.tensor([0.0, 1, 1, 0]).double()}}
+    columns = {
+        "auc": {
+            "score": torch.tensor([0.25, 0.5, 0.75, 1.0]).double(),
+            "member": torch.tensor([0.0, 1, 1, 0]).double(),
+        }
+    }
     return Result(Record(key="k", cell=cell, status="ok", provenance=provenance), columns)
 
 
@@ -26,7 +31,7 @@ def test_what_a_killed_run_left_half_written_is_no_result(tmp_path):
     (path.parent / ".tmp-abc.json").write_text('{"cell": {')
     (path.parent / ".tmp-def.json").write_text("")
     (found,) = load_results(tmp_path)
-    assert found.record == finished().record
+    assert found.record == sealed(finished()).record
 
 
 def test_columns_clusters_and_index_come_back(tmp_path):
@@ -58,7 +63,7 @@ def test_a_record_under_an_older_name_counts_until_the_cell_is_run_again(tmp_pat
     for suffix in (".json", ".safetensors"):
         path.with_suffix(suffix).rename(old.with_suffix(suffix))
     (found,) = load_results(tmp_path)
-    assert found.record == finished().record
+    assert found.record == sealed(finished()).record
     again = finished().record.model_copy(update={"key": "new"})
     save_result(tmp_path, replace(finished(), record=again))
     (found,) = load_results(tmp_path)

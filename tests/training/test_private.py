@@ -6,12 +6,14 @@ import warnings
 import pytest
 import torch
 from opacus.accountants import PRVAccountant, RDPAccountant
+from scipy.optimize import brentq
+from scipy.stats import norm
 
 from privbench.core.errors import UserError
 from privbench.core.training import PrivacySettings
 from privbench.training.accounting import noise_for_budget, spent
 from privbench.training.modules import prepare_module
-from privbench.training.plan import total_steps
+from privbench.training.plan import generator_for, total_steps
 from privbench.training.private import _make_private
 from privbench.training.train import train
 
@@ -83,6 +85,82 @@ def test_a_clipped_step_agrees_with_a_loop_over_samples(make_job, tiny, mode):
     assert clipped > 5
     for (name, p), total in zip(module.named_parameters(), summed, strict=True):
         assert torch.allclose(private.weights[name], p.detach() - lr * total / 20, rtol=1e-10, atol=1e-14)
+
+
+def clipped_sum(module, images, labels, norm):
+    """The sum of the gradients of a mean loss over the batch, each clipped to ``norm``; Abadi et al., algorithm 1."""
+    total = [torch.zeros_like(p) for p in module.parameters()]
+    for image, label in zip(images, labels, strict=True):
+        module.zero_grad()
+        torch.nn.functional.cross_entropy(module(image[None]), label[None]).backward()
+        length = torch.cat([p.grad.flatten() for p in module.parameters()]).norm()
+        for each, p in zip(total, module.parameters(), strict=True):
+            each.add_(p.grad, alpha=min(1.0, norm / (float(length) + 1e-6)))
+    return total
+
+
+@pytest.mark.parametrize("mode", ["hooks", "ghost"])
+@pytest.mark.parametrize(
+    ("count", "batch_size"), [(49, 1), (98, 2), (392, 8), (130, 128), (133, 128), (105, 1), (7, 3), (50, 100)]
+)
+def test_an_epoch_agrees_with_a_loop_in_float64_for_odd_sizes(make_job, tiny, mode, count, batch_size):
+    norm, lr = 0.5, 0.1
+    job = make_job(
+        count=count, dtype=torch.float64, epochs=1, batch_size=batch_size, lr=lr, momentum=0.0,
+        schedule="constant", model=tiny(norm="group"),
+        privacy=_privacy(noise_multiplier=0.0, max_grad_norm=norm, mode=mode),
+    )  # fmt: skip
+    private = train(job, "cpu")
+    batches = math.ceil(count / batch_size)
+    assert private.guarantee["steps"] == total_steps(job) == batches
+    assert private.guarantee["sampling_rate"] == pytest.approx(1 / batches)
+    module = prepare_module(job, CPU)
+    drawn = torch.Generator()
+    drawn.set_state(generator_for(job, "poisson").get_state())
+    for _ in range(batches):
+        batch = torch.rand(count, generator=drawn) < 1 / batches
+        total = clipped_sum(module, job.images[0][batch], job.labels[batch], norm)
+        with torch.no_grad():
+            for p, step in zip(module.parameters(), total, strict=True):
+                p.sub_(lr * step / (count / batches))
+    for name, p in module.named_parameters():
+        assert torch.allclose(private.weights[name], p.detach(), rtol=1e-9, atol=1e-12)
+
+
+def test_every_batch_of_an_epoch_is_drawn(make_job):
+    # int(1 / (1 / 93)) is 92.
+    job = make_job(count=93, batch_size=1, epochs=2, privacy=_privacy(noise_multiplier=1.0))
+    assert train(job, "cpu").guarantee["steps"] == total_steps(job) == 186
+
+
+@pytest.mark.parametrize("sigma", [0.7, 1.0, 3.0])
+@pytest.mark.parametrize("steps", [1, 2, 20])
+def test_at_rate_1_the_budget_is_that_of_the_gaussian_mechanism(sigma, steps):
+    # Balle & Wang, ICML 2018, theorem 8: the exact delta of Gaussian noise.
+    mu, delta = math.sqrt(steps) / sigma, 1e-3
+
+    def excess(epsilon):
+        half, far = mu / 2, epsilon / mu
+        return norm.cdf(half - far) - math.exp(epsilon) * norm.cdf(-half - far) - delta
+
+    exact = brentq(excess, 0, 100)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        epsilon, by_rdp, _ = spent.__wrapped__(sigma, 1.0, steps, delta, "prv")
+    assert exact <= epsilon <= exact + 0.02 * max(1, by_rdp / 10)
+
+
+@pytest.mark.parametrize("batch_size", [49, 100])
+@pytest.mark.parametrize("budget", [{"noise_multiplier": 1.0}, {"noise_multiplier": None, "epsilon": 8.0}])
+def test_nothing_is_warned_of_at_rate_1(make_job, batch_size, budget):
+    spent.cache_clear()
+    noise_for_budget.cache_clear()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        trained = train(
+            make_job(count=49, batch_size=batch_size, epochs=2, privacy=_privacy(**budget)), "cpu"
+        )
+    assert trained.guarantee["sampling_rate"] == 1
 
 
 def test_per_sample_gradients_agree_with_a_loop(make_job, tiny):

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from privbench.core.dataset import DatasetSource
 from privbench.core.errors import DataError
-from privbench.core.paths import expanded
+from privbench.core.file_names import user_path
 from privbench.data.datasets._files import digest
 
 
@@ -26,7 +26,7 @@ class DownloadedSource(DatasetSource):
     def folder(self) -> Path:
         """Where the data are kept."""
         given = self.root or os.environ.get("PRIVBENCH_DATA") or "~/.cache/privbench/data"
-        return expanded(given)
+        return user_path(given)
 
     @property
     def selector(self) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import Field
 
 from privbench.core.dataset import DatasetSource
-from privbench.core.paths import expanded
+from privbench.core.file_names import user_path
 
 
 class PathSource(DatasetSource):
@@ -23,4 +23,8 @@ class PathSource(DatasetSource):
     @property
     def location(self) -> Path:
         """The path with ``~`` expanded."""
-        return expanded(self.path)
+        return user_path(self.path)
+
+    def label(self, content: str) -> str:
+        """The path's last part and the start of the hash: ``npz:faces.npz@1a2b3c4d``."""
+        return f"{self.registry_name}:{self.location.resolve().name}@{content[:8]}{self._brackets('path')}"

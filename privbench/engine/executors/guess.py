@@ -15,10 +15,11 @@ IN_PROCESS = "in-process: the truth was in the attack's reach"
 
 @dataclass(frozen=True)
 class Answer:
-    """What an attack gave back: its guess, not yet checked, and its log."""
+    """What an attack gave back: its guess, not yet checked, its log, and what libraries warned of."""
 
     guess: object
     log: dict[str, list[float]]
+    warnings: tuple[str, ...] = ()
 
 
 class AttackFailed(PrivbenchError):

@@ -86,12 +86,12 @@ def main(channel: Channel) -> None:
     attack, fields = parcel["attack"], parcel["fields"]
     try:
         port = RemotePort(channel, fields, parcel["shadow_seed"])
-        guess, log = run_attack(attack, parcel["challenge"], fields, port)
+        guess, log, warned = run_attack(attack, parcel["challenge"], fields, port)
         if not isinstance(guess, torch.Tensor):
             raise PrivbenchError(f"the guess is a {type(guess).__name__}; expected a tensor")
         # A plain tensor: what a subclass does ends here.
         plain = guess.detach().as_subclass(torch.Tensor).cpu()
-        channel.send(Message("guess", {"log": dict(log)}, {"guess": plain}))
+        channel.send(Message("guess", {"log": dict(log), "warnings": list(warned)}, {"guess": plain}))
     except ChannelClosed:
         _leave()
     except BaseException as error:  # noqa: BLE001 - whatever it is, the engine must hear of it

@@ -68,9 +68,11 @@ class InProcess:
         cuda = adversary.defender.device.type == "cuda"
         with torch.random.fork_rng(devices=[0] if cuda else []):
             try:
-                guess, log = run_attack(adversary.attack, asked, {**fields, **given}, LocalPort(adversary))
+                guess, log, warned = run_attack(
+                    adversary.attack, asked, {**fields, **given}, LocalPort(adversary)
+                )
             except (CannotWrite, KeyboardInterrupt):
                 raise
             except BaseException as error:
                 raise AttackFailed(*failure(error, adversary.attack)) from error
-        return Answer(guess, log)
+        return Answer(guess, log, warned)

@@ -17,6 +17,9 @@ import torch
 from privbench.core.errors import CannotWrite, PrivbenchError
 from privbench.core.game import Challenge
 from privbench.core.images import LabelledImages
+from privbench.core.printable import one_line
+from privbench.core.records import LONGEST_REASON
+from privbench.core.warned import once
 from privbench.engine.adversary import Adversary
 from privbench.engine.executors.child import Child
 from privbench.engine.executors.environment import import_path
@@ -96,9 +99,11 @@ class Isolated:
             message = child.channel.receive(left)
             spent += time.monotonic() - begin
             if message.name == "guess":
-                return Answer(message.tensors["guess"], clean_log(message.fields["log"]))
+                warned = once(_texts(message.fields.get("warnings")))
+                return Answer(message.tensors["guess"], clean_log(message.fields["log"]), warned)
             if message.name == "failed":
-                raise AttackFailed(str(message.fields["text"]), _texts(message.fields["trace"]))
+                text = one_line(str(message.fields["text"]), LONGEST_REASON)
+                raise AttackFailed(text, _texts(message.fields["trace"]))
             if message.name == "progress":
                 _pass_on(adversary, message.fields)
             else:
@@ -145,4 +150,4 @@ def _pass_on(adversary: Adversary, fields: Mapping[str, Any]) -> None:
 
 
 def _texts(value: object) -> tuple[str, ...]:
-    return tuple(str(entry)[:500] for entry in value[-20:]) if isinstance(value, list) else ()
+    return tuple(one_line(str(entry), 500) for entry in value[-20:]) if isinstance(value, list) else ()

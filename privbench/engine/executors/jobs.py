@@ -79,7 +79,13 @@ def jobs_in(
 def trained_out(models: list[TrainedModel]) -> tuple[list[dict[str, Any]], dict[str, torch.Tensor]]:
     """Trained models as JSON and tensors."""
     described = [
-        {"losses": list(m.losses), "seconds": m.seconds, "guarantee": dict(m.guarantee)} for m in models
+        {
+            "losses": list(m.losses),
+            "seconds": m.seconds,
+            "guarantee": dict(m.guarantee),
+            "warnings": list(m.warnings),
+        }
+        for m in models
     ]
     tensors = {f"{k}/{name}": value for k, m in enumerate(models) for name, value in m.weights.items()}
     return described, tensors
@@ -92,6 +98,6 @@ def trained_in(described: list[dict[str, Any]], tensors: dict[str, torch.Tensor]
         number, _, name = place.partition("/")
         weights[int(number)][name] = tensor
     return [
-        TrainedModel(w, tuple(d["losses"]), d["seconds"], d["guarantee"])
+        TrainedModel(w, tuple(d["losses"]), d["seconds"], d["guarantee"], tuple(d["warnings"]))
         for w, d in zip(weights, described, strict=True)
     ]

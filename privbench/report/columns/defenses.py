@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 from privbench.rating.board import Board
 from privbench.rating.defense_rows import DefenseRow
 from privbench.rating.rating import Rating
+from privbench.rating.remarks import mixed_defenses
 from privbench.report.columns.column import Column
 from privbench.report.columns.forms import Form, Listed, Seeds, Selector, Words, YesNo
 from privbench.report.columns.number_forms import (
@@ -21,6 +22,9 @@ from privbench.report.columns.number_forms import (
 from privbench.report.text import DASH, code, escape, number, spread
 
 DefenseColumn: TypeAlias = Column[DefenseRow, Any]
+
+
+_MIXED = "mixed code: its records were made with different versions of this defense"
 
 
 class _Rank(Form[DefenseRow]):
@@ -104,9 +108,13 @@ class _Kept(Form[DefenseRow]):
 
 def defense_columns(board: Board) -> list[DefenseColumn]:
     """The columns of ``board``'s table of defenses, in order."""
+    mixed = mixed_defenses(board.records)
     return [
         Column(_Rank(), lambda row: row, "rank", "Rank", ("rank",)),
-        Column(Selector(), lambda row: row.defense, "defense", "Defense", ("defense",)),
+        Column(
+            Selector(), lambda row: row.defense, "defense", "Defense", ("defense",),
+            notes=lambda row: (_MIXED,) if row.defense in mixed else (),
+        ),
         Column(YesNo(), lambda row: row.control, csv=("control",)),
         Column(
             _Status(), lambda row: row, "status", "Status",
@@ -144,6 +152,7 @@ def defense_columns(board: Board) -> list[DefenseColumn]:
             csv=("inference_us_per_image",),
         ),
         Column(Seconds(), lambda row: row.attack_seconds, markdown="Attacks", csv=("attack_seconds",)),
+        Column(YesNo(), lambda row: row.defense in mixed, csv=("mixed_code",)),
         Column(Listed(), lambda row: row.overall.notes, csv=("notes",)),
     ]  # fmt: skip
 

@@ -11,8 +11,7 @@ from privbench.core.errors import CorruptArtefact
 from privbench.core.file_names import short, slug
 from privbench.rating.grouping import by_board
 from privbench.report.figures.gallery import write_gallery
-from privbench.store.artefacts import read_tensors
-from privbench.store.pictures import picture_folder
+from privbench.store.pictures import kept_pictures, picture_folder
 from privbench.store.results import Result
 
 
@@ -47,9 +46,8 @@ def _pictures(played: Iterable[Result], out: Path) -> dict[str, dict[str, torch.
     """The pictures that are kept of ``played``, by attack, attacks in the order of their names."""
     shown = {}
     for result in sorted(played, key=lambda r: r.record.cell.attack):
-        path = picture_folder(out) / f"{result.record.key}.safetensors"
         try:
-            shown[result.record.cell.attack], _ = read_tensors(path)
+            shown[result.record.cell.attack] = kept_pictures(picture_folder(out), result.record.key)
         except CorruptArtefact:
             continue
     return shown

@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
+from privbench.core.printable import printable
 from privbench.rating.board import Board
 from privbench.report.columns.attacks import AttackLine, attack_columns
 from privbench.report.columns.column import Column
@@ -37,5 +38,6 @@ def lay_out_csv(columns: Sequence[Column[Row, Any]], rows: Iterable[Row]) -> str
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([name for column in shown for name in column.csv])
     for row in rows:
-        writer.writerow([field for column in shown for field in column.form.csv(column.read(row))])
+        fields = [field for column in shown for field in column.form.csv(column.read(row))]
+        writer.writerow(map(printable, fields))
     return out.getvalue()

@@ -67,6 +67,7 @@ def _provenance(board: Board) -> str:
         "privbench": sorted({r.provenance.versions.get("privbench", "unknown") for r in records}),
         "code": sorted({r.provenance.git or "no git" for r in records}),
         "device": sorted({r.provenance.device for r in records}),
+        "instructions": sorted({r.provenance.instructions or "not recorded" for r in records}),
     }
     listed = "; ".join(f"{name} {', '.join(map(escape, values))}" for name, values in told.items())
     mixed = (
@@ -75,7 +76,9 @@ def _provenance(board: Board) -> str:
         if len(told["code"]) > 1
         else ""
     )
+    told_of = "".join(f"- {escape(remark)}.\n" for remark in board.remarks)
+    remarks = f"## Remarks on the records\n\n{told_of}\n" if told_of else ""
     return (
-        f"{mixed}Provenance: {len(records)} records; protocol {board.key.protocol}; {listed}; "
-        f"seeds {seed_list(board.seeds)}; hash over record keys {code(board.fingerprint)}.\n"
+        f"{remarks}{mixed}Provenance: {len(records)} records; protocol {board.key.protocol}; {listed}; "
+        f"seeds {seed_list(board.seeds)}; hash over what the records say {code(board.fingerprint)}.\n"
     )
