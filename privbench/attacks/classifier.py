@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import ClassVar
@@ -23,8 +24,8 @@ from privbench.games._priors import auxiliary_targets
 from privbench.games.attribute import AttributeAttack, AttributeChallenge
 
 _HELD_OUT = 5
-_WORTH = 0.01
-"""By how much Matthews' coefficient must rise for longer training to go on."""
+_WORTH = 0.5
+"""How much Matthews' coefficient must rise for training to go on, in its standard errors of about 1/sqrt(N)."""
 
 Fit = Callable[[torch.Tensor, torch.Tensor], Answer]
 
@@ -94,7 +95,7 @@ class Classifier(AttributeAttack):
             made = networks_of(train, more)
             return {t: _mcc(values[held, t], made[t](check)) for t in more}
 
-        lengths = self._prolonged(view, challenge, lengths, longer)
+        lengths = self._prolonged(view, challenge, lengths, longer, _WORTH / math.sqrt(len(held)))
         final = networks_of(everything, lengths)
         answers = [
             final[t] if t in final else rivals[t](versions, values[:, t])
@@ -108,6 +109,7 @@ class Classifier(AttributeAttack):
         challenge: AttributeChallenge,
         lengths: dict[int, int],
         longer: Callable[[dict[int, int]], dict[int, float]],
+        least: float,
     ) -> dict[int, int]:
         """How many times ``epochs`` each network is to be trained, and in the log whether that is enough."""
         found = dict(lengths)
@@ -120,7 +122,7 @@ class Classifier(AttributeAttack):
                 break
             for t, score in longer(dict.fromkeys(falling, 2 ** (doubling + 1))).items():
                 scores = view.log[f"validation-{names[t]}"]
-                if score > scores[-1] + _WORTH:
+                if score > scores[-1] + least:
                     found[t] = 2 ** (doubling + 1)
                     scores.append(score)
         return found

@@ -1,11 +1,13 @@
 """Certification: an attack rates only where it wins on ``none`` and is at chance on ``blackout``.
 
-And only where it got as far as it gets: one that was still improving when its budget was spent says how
-much it was given, not how much leaks.
+And only where it got as far as it gets: one that was still improving on a control when its budget was spent
+says how much it was given, not what there is to win. On another defense such a result is a lower bound of
+what leaks: it counts, is not called certified, and the defense's row says so.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from privbench.core.controls import BREAK, CONTROLS, FLOOR, NULL, is_floor
@@ -17,7 +19,6 @@ from privbench.stats.between_seeds import widened
 from privbench.stats.bootstrap import lower_bound
 
 UNFINISHED = "was still improving when its budget was spent"
-"""How the reason begins for which an attack is refused that does both."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,7 @@ class Certificate:
     """Whether an attack may rate defenses by a metric.
 
     Attributes:
-        certified: it wins where it must, is at chance where it must, and nowhere on the board was it still
-            improving.
+        certified: it wins where it must, is at chance where it must, and was still improving on neither.
         reason: why it is not certified; empty if it is.
         win: one-sided 95% lower bound of its score above the floor on ``none``.
         null: one-sided lower bound of its score above the floor on ``blackout``, at a level that keeps
@@ -84,22 +84,19 @@ def _certify(cells: Cells, game: str, attack: str, metric: str, null_level: floa
         reason = f"does not beat {FLOOR} on {BREAK}"
     elif null > ZERO:
         reason = f"beats {FLOOR} on {NULL}, where there is nothing to find"
-    elif unfinished := still_improving(cells, game, attack):
-        reason = f"{UNFINISHED} on {', '.join(unfinished)}: give it more"
+    elif early := [c for c in CONTROLS if still_improving(cells, Pairing(game, c, attack))]:
+        reason = f"{UNFINISHED} on {', '.join(early)}: give it more"
     return Certificate(game, attack, metric, not reason, reason, win, null, tuple(seeds))
 
 
-def still_improving(cells: Cells, game: str, attack: str) -> list[str]:
-    """The defenses on which ``attack``, by its own flag, was still improving when its budget was spent."""
-    return [
-        defense
-        for defense in cells.defenses()
-        if any(
-            flag.startswith(STILL_IMPROVING)
-            for result in cells.pairings.get(Pairing(game, defense, attack), {}).values()
-            for flag in result.record.flags
-        )
-    ]
+def still_improving(cells: Cells, pairing: Pairing) -> bool:
+    """Whether an attack, by its own flag, was still improving when its budget was spent, for any seed."""
+    return unfinished(flag for r in cells.pairings.get(pairing, {}).values() for flag in r.record.flags)
+
+
+def unfinished(flags: Iterable[str]) -> bool:
+    """Whether one of a cell's ``flags`` says that the attack was still improving."""
+    return any(flag.startswith(STILL_IMPROVING) for flag in flags)
 
 
 def _absent(cells: Cells, pairing: Pairing) -> str:

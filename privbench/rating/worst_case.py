@@ -9,7 +9,7 @@ import torch
 from privbench.core.controls import BREAK, FLOOR, is_floor
 from privbench.core.seeds import seed_list
 from privbench.rating.cells import Cells, Pairing
-from privbench.rating.certification import UNFINISHED, Certificate
+from privbench.rating.certification import UNFINISHED, Certificate, still_improving
 from privbench.rating.leakage import (
     ZERO,
     blinds,
@@ -46,9 +46,9 @@ def rate(cells: Cells, defense: str, game: str, certificates: Iterable[Certifica
         return Rating("UNRATED", f"no result of {FLOOR} on this defense", notes=failed)
     mine = [c for c in certificates if c.game == game]
     certified = [c for c in mine if c.certified]
-    unfinished = {c.attack: c.reason for c in mine if c.attack in attacks and c.reason.startswith(UNFINISHED)}
-    failed += tuple(f"{game}: {attack} {reason}" for attack, reason in sorted(unfinished.items()))
     usable = [c for c in certified if cells.scored(Pairing(game, defense, c.attack), c.metric)]
+    early = sorted({c.attack for c in usable if still_improving(cells, Pairing(game, defense, c.attack))})
+    failed += tuple(f"{game}: {attack} {UNFINISHED}: at least this leaks" for attack in early)
     if not usable:
         return Rating("UNRATED", _why_none(mine, certified, attacks), notes=failed)
     return _worst(cells, defense, game, certified, usable, failed)

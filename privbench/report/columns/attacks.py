@@ -10,7 +10,7 @@ from privbench.core.controls import is_floor
 from privbench.core.records import Figure
 from privbench.rating.board import Board
 from privbench.rating.cell_rows import CellRow
-from privbench.rating.certification import Certificate
+from privbench.rating.certification import UNFINISHED, Certificate, unfinished
 from privbench.rating.leakage import greatest
 from privbench.report.columns.column import Column
 from privbench.report.columns.forms import Listed, Seeds, Selector, Words, YesNo
@@ -98,6 +98,8 @@ def _certified_metrics(line: AttackLine, known: _Certificates) -> list[str]:
 def _rates_by(line: AttackLine, known: _Certificates) -> str:
     if is_floor(line.cell.pairing.attack):
         return "floor"
+    if unfinished(line.cell.flags):
+        return "not certified"
     return ", ".join(_certified_metrics(line, known)) or "not certified"
 
 
@@ -114,7 +116,9 @@ def _counted(line: AttackLine, known: _Certificates, *, several: bool) -> str:
 def _certified(line: AttackLine, known: _Certificates) -> bool | None:
     game, _, attack = line.cell.pairing
     certificate = known.get((game, attack, line.metric))
-    return None if certificate is None or is_floor(attack) else certificate.certified
+    if certificate is None or is_floor(attack):
+        return None
+    return certificate.certified and not unfinished(line.cell.flags)
 
 
 def _certification(line: AttackLine, known: _Certificates) -> str:
@@ -122,4 +126,6 @@ def _certification(line: AttackLine, known: _Certificates) -> str:
     if line.metric and is_floor(attack):
         return "the floor"
     certificate = known.get((game, attack, line.metric))
+    if certificate and certificate.certified and unfinished(line.cell.flags):
+        return UNFINISHED
     return certificate.reason if certificate else ""
