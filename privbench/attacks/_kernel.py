@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 
@@ -19,7 +19,7 @@ _COST = 10.0
 _CHUNK = 256
 _MOST_SIZES = 6
 
-Score = Callable[[torch.Tensor, torch.Tensor], float]
+Score: TypeAlias = "Callable[[torch.Tensor, torch.Tensor], float]"
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, TypeAlias
 
 import torch
 from pydantic import Field
@@ -25,9 +25,9 @@ from privbench.games.attribute import AttributeAttack, AttributeChallenge
 
 _HELD_OUT = 5
 _WORTH = 0.5
-"""How much Matthews' coefficient must rise for training to go on, in its standard errors of about 1/sqrt(N)."""
+"""How much Matthews' coefficient must rise for training to go on, in its standard errors (1/sqrt(N))."""
 
-Fit = Callable[[torch.Tensor, torch.Tensor], Answer]
+Fit: TypeAlias = "Callable[[torch.Tensor, torch.Tensor], Answer]"
 
 
 @register("classifier")

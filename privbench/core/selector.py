@@ -31,14 +31,8 @@ def parse_selector(text: str) -> Selector:
         UserError: the text has another form, gives a parameter twice, is too long, or holds what cannot
             be shown.
     """
+    require_plain(text)
     shown = shortened(text)
-    if len(text) > _LONGEST:
-        raise UserError(f"cannot read {shown!r}: it has more than {_LONGEST:,} characters.")
-    if not is_printable(text):
-        raise UserError(
-            f"cannot read {shown!r}: it holds control characters, or bytes that are no text. Rename the "
-            "file, or write the selector with plain characters."
-        )
     match = _FORM.fullmatch(text.strip())
     if match is None:
         raise UserError(f"cannot read {shown!r}. Write name or name[param=value,param=value].")
@@ -51,6 +45,22 @@ def parse_selector(text: str) -> Selector:
             raise UserError(f"{shown!r} gives {shortened(key)!r} twice. Give it once.")
         params[key] = value
     return Selector(match["name"].strip(), params)
+
+
+def require_plain(text: str) -> None:
+    """Refuse what no selector is.
+
+    Raises:
+        UserError: the text is too long, or holds what cannot be shown.
+    """
+    shown = shortened(text)
+    if len(text) > _LONGEST:
+        raise UserError(f"cannot read {shown!r}: it has more than {_LONGEST:,} characters.")
+    if not is_printable(text):
+        raise UserError(
+            f"cannot read {shown!r}: it holds control characters, or bytes that are no text. Rename the "
+            "file, or write the selector with plain characters."
+        )
 
 
 def format_value(value: object) -> str:

@@ -15,7 +15,7 @@ from privbench.core.errors import UserError
 from privbench.core.file_names import user_path
 from privbench.core.method import Kind, Method
 from privbench.core.paths import is_there, split_path
-from privbench.core.selector import parse_selector
+from privbench.core.selector import parse_selector, require_plain
 
 Named: TypeAlias = "str | Method | type[Method]"
 """A method by its selector, as an instance, or as a class."""
@@ -42,6 +42,7 @@ def dataset_source(text: str) -> DatasetSource:
         UserError: an unknown name, a bad parameter, or a path without the name of what reads it.
     """
     text = text.strip()
+    require_plain(text)
     name, colon, path = text.partition(":")
     if colon and re.fullmatch(r"[\w-]+", name) and not re.search(r"\.py(:|$)", text):
         cls = registry.find("dataset", name)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
 
 from privbench.core import registry
 from privbench.core.attack import Attack
@@ -12,6 +12,7 @@ from privbench.core.controls import is_floor
 from privbench.core.defense import Defense
 from privbench.core.errors import UserError, counted
 from privbench.core.game import Game
+from privbench.core.method import Kind, Method
 from privbench.core.records import Record
 from privbench.rating.rating import Rating
 
@@ -62,19 +63,29 @@ def basis_of(
     return Basis(played, missing, surfaces is not None, len(worst.seeds), scale)
 
 
-@cache
 def games_on(surfaces: frozenset[str]) -> frozenset[str]:
     """The games that some attack of the catalogue plays on a defense that exposes ``surfaces``."""
-    attacks = [
-        a for name in registry.known("attack") if isinstance(a := registry.create("attack", name), Attack)
+    able = [
+        attack
+        for attack in _made("attack")
+        if isinstance(attack, Attack)
+        and not is_floor(attack.registry_name)
+        and attack.required_surfaces <= surfaces
     ]
-    able = [a for a in attacks if not is_floor(a.registry_name) and a.required_surfaces <= surfaces]
-    games = [g for name in registry.known("game") if isinstance(g := registry.create("game", name), Game)]
     return frozenset(
         game.registry_name
-        for game in games
-        if game.played_on & surfaces and any(game.registry_name in attack.plays for attack in able)
+        for game in _made("game")
+        if isinstance(game, Game)
+        and game.played_on & surfaces
+        and any(game.registry_name in attack.plays for attack in able)
     )
+
+
+def _made(kind: Kind) -> Iterator[Method]:
+    """The methods of a kind that can be made as they are."""
+    for name in registry.usable(kind):
+        with contextlib.suppress(UserError):
+            yield registry.create(kind, name)
 
 
 def _exposed(records: Iterable[Record], defense: str) -> frozenset[str] | None:

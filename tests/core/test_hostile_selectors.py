@@ -9,7 +9,6 @@ from hostile import sentence
 
 from privbench.core import registry
 from privbench.core.errors import UserError
-from privbench.core.selector import parse_selector
 from privbench.engine.selection import expand, method_of
 
 NAMES = {kind: registry.names(kind) for kind in registry.KINDS}
@@ -74,7 +73,7 @@ def test_junk_is_refused_in_a_sentence(kind, text):
     except UserError as error:
         sentence(error)
     else:
-        assert [parse_selector(method.selector).name for method in found]
+        assert [method_of(kind, method.selector).selector for method in found]
 
 
 @pytest.mark.slow
