@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 from typing import TypeVar, cast
 
@@ -65,7 +65,8 @@ def make_plan(
     """Plan a run.
 
     With ``controls`` the plan also holds what leakage is measured against: the attacks on
-    ``none`` (ceiling) and ``blackout`` (certification), and each game's floors on every defense.
+    ``none`` (ceiling) and ``blackout`` (certification) that apply to a defense that was asked for, and
+    each game's floors on every defense.
 
     Raises:
         UserError: an unknown name, a bad parameter, a dataset that is not there, a surface that nobody
@@ -87,6 +88,7 @@ def make_plan(
     names = {g for attack in chosen_attacks for g in (attack.plays & asked or attack.plays)}
     games = [_game(name) for name in sorted(names)]
     floors = {floor for game in games for floor in game.floors}
+    wanted = {defense.selector for defense in chosen_defenses}
     if controls:
         chosen_defenses = _with([_made("defense", c) for c in CONTROLS], chosen_defenses)
         chosen_attacks = _with([_made("attack", f) for f in sorted(floors)], chosen_attacks)
@@ -108,7 +110,22 @@ def make_plan(
         "task": [task],
     }
     told = left_out(asked_for)
+    cells = _of_use(cells, wanted)
     return Plan(source, chosen_model, chosen_task, scale, order, tuple(cells), options or Options(), told)
+
+
+def _of_use(cells: Sequence[PlannedCell], wanted: Set[str]) -> list[PlannedCell]:
+    """Without the attacks on added controls that apply to none of the ``wanted`` defenses."""
+    useful = {
+        (cell.attack.selector, cell.game.selector)
+        for cell in cells
+        if cell.defense.selector in wanted and cell.reason is None
+    }
+    return [
+        cell
+        for cell in cells
+        if cell.defense.selector in wanted or (cell.attack.selector, cell.game.selector) in useful
+    ]
 
 
 def _game(name: str) -> Game:

@@ -279,3 +279,13 @@ def test_a_method_without_a_name_is_refused():
 
     with pytest.raises(UserError, match=r"Nameless has no name\. Decorate the class with @register"):
         make_plan(["vim"], [Nameless], scale="smoke")
+
+
+def test_what_applies_to_nothing_that_was_asked_for_is_not_played_on_controls():
+    plan = make_plan(["dp-sgd"], ["confidence", "window-mean"])
+    played = {(cell.defense.selector, cell.attack.selector): cell.reason for cell in plan.cells}
+    assert played["dp-sgd", "window-mean"] is not None
+    assert played["none", "confidence"] is None
+    assert ("none", "window-mean") not in played
+    asked = make_plan(["dp-sgd", "none"], ["window-mean"])
+    assert ("none", "window-mean") in {(c.defense.selector, c.attack.selector) for c in asked.cells}
