@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar, cast
 
@@ -114,7 +114,7 @@ def make_plan(
     return Plan(source, chosen_model, chosen_task, scale, order, tuple(cells), options or Options(), told)
 
 
-def _of_use(cells: Sequence[PlannedCell], wanted: Set[str]) -> list[PlannedCell]:
+def _of_use(cells: Sequence[PlannedCell], wanted: Collection[str]) -> list[PlannedCell]:
     """Without the attacks on added controls that apply to none of the ``wanted`` defenses."""
     useful = {
         (cell.attack.selector, cell.game.selector)
