@@ -25,7 +25,7 @@ from privbench.games.attribute import AttributeAttack, AttributeChallenge
 
 _HELD_OUT = 5
 _WORTH = 0.5
-"""How much Matthews' coefficient must rise for training to go on, in its standard errors of about 1/sqrt(N)."""
+"""How much Matthews' coefficient must rise for training to go on, in standard errors of 1/sqrt(N)."""
 
 Fit = Callable[[torch.Tensor, torch.Tensor], Answer]
 

@@ -85,6 +85,7 @@ def make_plan(
     names = {g for attack in chosen_attacks for g in (attack.plays & asked or attack.plays)}
     games = [_game(name) for name in sorted(names)]
     floors = {floor for game in games for floor in game.floors}
+    wanted = list(chosen_defenses)
     if controls:
         chosen_defenses = _with([_made("defense", c) for c in CONTROLS], chosen_defenses)
         chosen_attacks = _with([_made("attack", f) for f in sorted(floors)], chosen_attacks)
@@ -97,6 +98,9 @@ def make_plan(
         for game in games
         if game.registry_name in attack.plays
     ]
+    # What applies to nothing that was asked for rates nothing, so that its controls would be for show.
+    useful = {(c.attack, c.game) for c in cells if c.defense in wanted and c.reason is None}
+    cells = [c for c in cells if c.defense in wanted or (c.attack, c.game) in useful]
     order = tuple(dict.fromkeys(seeds))
     return Plan(source, chosen_model, chosen_task, scale, order, tuple(cells), options or Options())
 
