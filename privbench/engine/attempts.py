@@ -9,10 +9,11 @@ from typing import Any
 
 import torch
 
+from privbench.core.content import content_digest
 from privbench.core.controls import BREAK
 from privbench.core.defense import Defense
 from privbench.core.game import Challenge
-from privbench.core.hashing import content_digest, text_hash
+from privbench.core.hashing import text_hash
 from privbench.core.registry import create
 from privbench.core.warned import once
 from privbench.engine.adversary import Adversary

@@ -131,7 +131,8 @@ def left_out(given: Mapping[Kind, Iterable[Named]]) -> tuple[str, ...]:
         asked = {each for each in given.get(kind, ()) if isinstance(each, str)}
         everything = kind not in given or bool(asked & {"all", *families()})
         unusable = registry.unusable(kind) if everything else {}
-        bare = {parse_selector(each).name for each in asked}
+        # Of data at a path the name of what reads them.
+        bare = {re.split(r"[\[:]", each, maxsplit=1)[0].strip() for each in asked}
         hidden = registry.shadowed(kind)
         told += [*unusable.values(), *(text for name, text in hidden.items() if everything or name in bare)]
     return tuple(told)

@@ -1,6 +1,7 @@
 """``privbench data check``, and folders with brackets in their names."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -68,6 +69,9 @@ def test_a_run_says_what_was_read_and_prints_paths_and_commands_that_can_be_copi
     warned = [line for line in done.stderr.splitlines() if "warning" in line]
     assert len(warned) == 1
     assert "120 images enlarged, the smallest from 16 to 24 px" in warned[0]
-    assert "data imagefolder:my photos[v2][size=24]: 120 images, colour 24×24 px, 2 classes; " in done.stdout
+    said = (
+        r"data imagefolder:my photos\[v2\]@[0-9a-f]{8}\[size=24\]: 120 images, colour 24×24 px, 2 classes; "
+    )
+    assert re.search(said, done.stdout)
     assert "records:  my runs[1]/records\n" in done.stdout
     assert "--from 'my runs[1]' --out 'my runs[1]/leaderboards'" in done.stdout

@@ -39,7 +39,7 @@ def test_suites_are_listed_without_torch(words):
 MISTAKES = [
     (["reproduce"], "missing argument"),
     (["reproduce", "smoek"], "'smoke'"),
-    (["reproduce", "no.toml"], "no.toml: No such file"),
+    (["reproduce", "no.toml"], "no.toml cannot be read: No such file"),
     (["reproduce", "bad.toml"], "bad.toml, [[run]] 1, attacks: unknown attack 'lria'"),
     (["reproduce", "smoke", "--seed", "-1"], "seed"),
     (["reproduce", "smoke", "--scale", "big"], "small"),
@@ -67,7 +67,10 @@ def test_mistakes_exit_with_2_and_leave_nothing_behind(words, expected, tmp_path
 
 
 def without_cost(text):
-    return [{k: v for k, v in record.items() if k not in {"cost", "checksum"}} for record in json.loads(text)]
+    return [
+        {k: v for k, v in record.items() if k not in {"cost", "checksum"}}
+        for record in json.loads(text)["records"]
+    ]
 
 
 def test_a_file_gives_the_records_of_the_same_command_line(tmp_path):

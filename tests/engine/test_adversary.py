@@ -153,7 +153,9 @@ class WrongGame(MembershipAttack):
 
 def test_membership_shows_no_release(session):
     view = view_of(adversary_of(session, "vim", WrongGame(), "membership"))
-    with pytest.raises(NotDeclared, match="the membership game is played on scores, updates, weights"):
+    with pytest.raises(
+        NotDeclared, match="the membership game is played on labels, scores, updates, weights"
+    ):
         _ = view.released
 
 

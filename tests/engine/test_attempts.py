@@ -6,7 +6,7 @@ import pytest
 import torch
 from sessions import adversary_of, cell_of, session_of, setting_of
 
-from privbench.core.hashing import content_digest
+from privbench.core.content import content_digest
 from privbench.core.registry import create
 from privbench.engine.attempts import guess_key
 from privbench.engine.execute import execute

@@ -68,9 +68,19 @@ NEW = {
 
 USES = {
     "attacks/_likelihood.py": lambda k: (
-        k.split()[1] in {"lira", "rmia", "shadow-classifier", "confidence", "loss-threshold"}
+        k.split()[1]
+        in {
+            "lira",
+            "rmia",
+            "stacked",
+            "label-only",
+            "white-box",
+            "shadow-classifier",
+            "confidence",
+            "loss-threshold",
+        }
     ),
-    "attacks/_analytic.py": lambda k: k.split()[1] in {"window-mean", "restoration", "linkage"},
+    "attacks/_analytic.py": lambda k: k.split()[1] in {"window-mean", "restoration", "linkage", "classifier"},
     "defenses/_shuffle.py": lambda k: k.startswith("vim "),
     "metrics/vfe.py": lambda k: k.startswith("vim "),
     "defenses/pixelate.py": lambda k: k.startswith("pixelate "),

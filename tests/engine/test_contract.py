@@ -92,10 +92,11 @@ def test_floors_are_at_chance(leaky, results, defense, game):
 def test_the_same_seed_gives_the_same_guess_wherever_it_is_played(session, isolated, attack, game):
     attack = CHEAPER.get(attack, attack)
     defense = next(name for name in PLAIN if reason(name, attack, game) is None)
-    here = attempt(session.executor, adversary_of(session, defense, attack, game))
+    adversary, other = (adversary_of(session, defense, attack, game) for _ in range(2))
+    here = attempt(session.executor, adversary, adversary.challenge())
     torch.manual_seed(12345)
     away = Session(session.setting, session.defender, session.referee, isolated)
-    there = attempt(away.executor, adversary_of(session, defense, attack, game))
+    there = attempt(away.executor, other, other.challenge())
     assert torch.equal(here.guess, there.guess)
     assert here.queries == there.queries
     assert here.log == there.log
