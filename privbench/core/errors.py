@@ -40,7 +40,7 @@ class CorruptArtefact(PrivbenchError):
 
 def unknown(what: str, name: str, choices: Iterable[str]) -> UserError:
     """Build the error for an unknown ``name``, with the nearest of ``choices`` first."""
-    known = sorted(choices)
+    known = sorted(set(choices))
     near = difflib.get_close_matches(shortened(name), known, n=3, cutoff=0.5)
     hint = f"Did you mean {' or '.join(map(repr, near))}? " if near else ""
     listed = ", ".join(known) if known else "none"
